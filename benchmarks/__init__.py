@@ -1,0 +1,1 @@
+"""One TOML file per suite; each is found by its name."""

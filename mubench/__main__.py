@@ -1,0 +1,5 @@
+"""`python -m mubench` is `mubench`."""
+
+from mubench.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""What to run, as plain data: it can be handed to another process as JSON and hashed into a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from mubench.plugin import Card
+from mubench.suite import Forget, Recipe
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cells of a suite share."""
+
+    dataset: str
+    data: dict[str, Any]
+    model: str
+    recipe: Recipe
+    batch_size: int
+    val_percent: float
+    forget: Forget
+    threads: int
+    precision: Literal["fp32", "bf16"]
+    device: str
+    timeout: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What to run. `run` names the random streams: "original", "unlearn" or "again" (second Retrain).
+
+    card: the method, or None for training an original. original: the key of the original it starts
+    from. shared: whether other cells run on the device meanwhile.
+    """
+
+    key: str
+    setting: Setting
+    seed: int
+    run: str
+    card: Card | None = None
+    parameters: dict[str, Any] | None = None
+    original: str = ""
+    shared: bool = False
+
+
+CELL: TypeAdapter[Cell] = TypeAdapter(Cell)
+SETTING: TypeAdapter[Setting] = TypeAdapter(Setting)

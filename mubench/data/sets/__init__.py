@@ -1,0 +1,1 @@
+"""One file per dataset; each is found by itself."""

@@ -1,0 +1,188 @@
+"""Plans the cells of a suite: which rows, which seeds, what decides each outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import mubench
+from mubench.cell import Cell, Setting
+from mubench.data import Dataset, Split, forget_indices, load_dataset, make_split
+from mubench.device import resolve_device, resolve_precision
+from mubench.errors import UsageError
+from mubench.models import check_model
+from mubench.plugin import Card
+from mubench.registry import Registry
+from mubench.store import Store, key_of
+from mubench.suite import Suite
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: its cells' keys by seed, or why there are none.
+
+    role: "reference", "baseline", "floor" or "method".
+    """
+
+    name: str
+    role: str
+    keys: dict[int, str] = field(default_factory=dict)
+    status: str = ""
+    reason: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All rows of a suite and every cell they need, originals first."""
+
+    suite: Suite
+    dataset: Dataset
+    device: str
+    precision: str
+    rows: list[Row]
+    cells: list[Cell]
+    splits: dict[int, Split]
+
+    def missing(self, store: Store) -> list[Cell]:
+        """The cells still to run; an original only if a cell that is missing needs it."""
+        absent = [c for c in self.cells if c.card is not None and store.get(c.key) is None]
+        needed = {c.original for c in absent}
+        originals = [c for c in self.cells if c.card is None and c.key in needed and store.get(c.key) is None]
+        return [*originals, *absent]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    name: str
+    role: str
+    card: Card
+    parameters: dict[str, Any]
+    run: str = "unlearn"
+
+
+def _wanted(suite: Suite, registry: Registry, where: str) -> tuple[list[_Wanted], list[Row]]:
+    """The rows in the table's order, and those whose method could not be loaded."""
+    reference, baseline = registry.by_role("reference"), registry.by_role("baseline")
+    asked = {reference.name: {}, baseline.name: {}, **suite.methods}
+    rows: list[_Wanted] = []
+    broken: list[Row] = []
+    for name, given in asked.items():
+        if name in registry.broken and name not in registry.methods:
+            broken.append(Row(name, "method", status="FAILED", reason=registry.broken[name]))
+            continue
+        card = registry.get(name, where)
+        rows.append(_Wanted(name, card.role, card, card.bind(given, f"{where}: [methods.{name}]")))
+    for variant in suite.variants:
+        card = registry.get(variant.base, f"{where}: variant {variant.name!r}")
+        given = {**suite.methods.get(variant.base, {}), **variant.parameters}
+        parameters = card.bind(given, f"{where}: variant {variant.name!r}")
+        rows.append(_Wanted(variant.name, card.role, card, parameters))
+    if suite.floor:
+        exact = next(r for r in rows if r.role == "reference")
+        name = f"{exact.name} (again)"
+        if name in {r.name for r in rows}:
+            raise UsageError(f"{where}: a row is called {name!r}, the name of the noise floor's row")
+        rows.append(_Wanted(name, "floor", exact.card, exact.parameters, "again"))
+    order = ("reference", "baseline", "floor", "method")
+    return sorted(rows, key=lambda r: order.index(r.role)), broken
+
+
+def make_plan(
+    suite: Suite, registry: Registry, store: Store, device: str = "auto", where: str = "suite"
+) -> Plan:
+    """Check everything the suite asks for and derive the key of every cell.
+
+    Raises UsageError, naming `where`, for unknown names, wrong parameters or impossible forget sets.
+    """
+    check_model(suite.model)
+    device = resolve_device(device)
+    precision = resolve_precision(suite.precision, device)
+    rows, broken = _wanted(suite, registry, where)
+    dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+    train, val, test = make_split(dataset.raw.labels, dataset.raw.test, suite.val_percent)
+    splits = {}
+    for seed in suite.seeds:
+        forget, forgotten = forget_indices(suite.forget, train, dataset.raw.labels, dataset.raw.classes, seed)
+        splits[seed] = Split(train, val, test, forget, forgotten)
+
+    setting = Setting(
+        dataset=suite.dataset,
+        data=suite.data,
+        model=suite.model,
+        recipe=suite.original,
+        batch_size=suite.batch_size,
+        val_percent=suite.val_percent,
+        forget=suite.forget,
+        threads=suite.threads,
+        precision=precision,
+        device=device,
+        timeout=suite.timeout,
+    )
+    base = next(iter(splits.values())).manifest()
+    common = {
+        "numerics": mubench.NUMERICS,
+        "torch": metadata.version("torch"),
+        "data": dataset.digest,
+        "split": [base[part]["sha256"] for part in ("val", "test")] + [_digest(train)],
+        "model": suite.model,
+        "recipe": suite.original.model_dump(),
+        "batch_size": suite.batch_size,
+        "precision": precision,
+        "device": device,
+        "threads": suite.threads if device == "cpu" else 0,
+    }
+    originals = {
+        seed: Cell(key_of({**common, "original": seed}), setting, seed, "original") for seed in suite.seeds
+    }
+    cells: list[Cell] = list(originals.values())
+    table: list[Row] = []
+    for row in rows:
+        if suite.forget.scenario not in row.card.scenarios:
+            reason = f"not for {suite.forget.scenario} forgetting, only {', '.join(row.card.scenarios)}"
+            table.append(Row(row.name, row.role, status="skipped", reason=reason))
+            continue
+        keys = {}
+        for seed in suite.seeds:
+            split = splits[seed]
+            facts = {
+                "original": originals[seed].key,
+                "forget": _digest(split.forget),
+                "forgotten": list(split.forgotten),
+                "method": [row.card.source, row.card.function],
+                "parameters": row.parameters,
+                "seed": seed,
+                "run": row.run,
+            }
+            keys[seed] = key_of(facts)
+            if keys[seed] not in {c.key for c in cells}:
+                cells.append(
+                    Cell(keys[seed], setting, seed, row.run, row.card, row.parameters, originals[seed].key)
+                )
+        table.append(Row(row.name, row.role, keys, parameters=row.parameters))
+    return Plan(suite, dataset, device, precision, [*table, *broken], cells, splits)
+
+
+def _digest(indices: Any) -> str:
+    return hashlib.sha256(json.dumps(indices.tolist()).encode()).hexdigest()
+
+
+def select(suite: Suite, registry: Registry, names: Sequence[str], extra: Sequence[Card]) -> Suite:
+    """The suite with only the rows in `names` (all if empty), and the plugins' methods in `extra`."""
+    joined = {card.name: suite.methods.get(card.name, {}) for card in extra}
+    if not names:
+        return suite.model_copy(update={"methods": {**suite.methods, **joined}})
+    variants = {v.name: v for v in suite.variants}
+    for name in names:
+        if name not in variants and name not in registry.broken:
+            registry.get(name, "--methods")
+    methods = {n: suite.methods.get(n, {}) for n in names if n not in variants}
+    kept = [
+        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})
+        for v in (variants[n] for n in names if n in variants)
+    ]
+    return suite.model_copy(update={"methods": {**methods, **joined}, "variants": kept})

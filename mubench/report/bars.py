@@ -1,0 +1,79 @@
+"""How far each method ends from the reference: bars for the means, dots for the seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mubench.report import looks
+
+if TYPE_CHECKING:
+    from mubench.report.plots import Shown
+
+_BAR = 0.62
+
+
+def avg_gap(shown: Shown) -> Figure | None:
+    """Avg. Gap and Avg. Gap (SVC) side by side, best first; None without a row to compare."""
+    rows = shown.rows[(shown.rows["role"] != "reference") & shown.rows["avg_gap"].notna()]
+    if rows.empty:
+        return None
+    rows = rows.sort_values("avg_gap", kind="stable")
+    figure = looks.figure(1.25 + 0.27 * len(rows), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    cut = [_panel(left, shown, rows.index, "avg_gap"), _panel(right, shown, rows.index, "avg_gap_svc")]
+    left.set_yticks(range(len(rows)), [str(name) for name in rows.index])
+    left.set_ylim(len(rows) - 0.45, -0.55)
+    left.set_xlabel("Avg. Gap, points")
+    right.set_xlabel("Avg. Gap (SVC), points")
+    figure.legend(handles=_key(shown, any(cut)), loc="outside lower center", ncols=5, fontsize=9)
+    return figure
+
+
+def _panel(ax: Axes, shown: Shown, order: list[str], column: str) -> bool:
+    """Draws one estimator; returns whether a bar had to be cut."""
+    means = shown.rows.loc[order, column].to_numpy(float)
+    colours = [looks.ROLES[role] for role in shown.rows.loc[order, "role"]]
+    inside = looks.within(means, 0.0)
+    dots = {i: _dots(shown, name, column) for i, name in enumerate(order) if inside[i]}
+    most = max(
+        [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]
+    )
+    # The numbers make a column at the right edge: beside a dot they would read as the dot's.
+    limit = 1.25 * most
+    ax.barh(range(len(means)), np.minimum(means, limit), _BAR, color=colours)
+    for i, mean in enumerate(means):
+        look = {} if inside[i] else {"color": "white", "weight": "bold"}
+        text = f"{mean:.2f}" if inside[i] else f"▶ {mean:.2f}"
+        ax.annotate(
+            text, (limit, i), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=9, **look
+        )
+        if inside[i]:
+            ax.plot(dots[i], [i] * dots[i].size, "o", color="black", markersize=4, mew=0.7, mec="white")
+    if column in shown.bands:
+        ax.axvspan(0, shown.bands[column], **looks.BAND, zorder=0)
+    ax.set_xlim(0, limit)
+    ax.tick_params(axis="y", length=0)
+    return not inside.all()
+
+
+def _dots(shown: Shown, name: str, column: str) -> np.ndarray:
+    return shown.seeds.loc[shown.seeds["method"] == name, column].dropna().to_numpy(float)
+
+
+def _key(shown: Shown, cut: bool) -> list[Patch | Line2D]:
+    dot = {"marker": "o", "color": "black", "linestyle": "", "markersize": 4}
+    key: list[Patch | Line2D] = [
+        Patch(color=looks.BLUE, label="from the means over seeds"),
+        Line2D([], [], **dot, label="one seed on its own"),
+    ]
+    if shown.bands:
+        key.append(Patch(**looks.BAND, label="noise floor band"))
+    if cut:
+        key.append(Line2D([], [], **dot | {"marker": ">"}, label="bar cut short"))
+    return key

@@ -1,0 +1,111 @@
+"""Pictures beside the table, drawn only when what they show has changed.
+
+matplotlib is imported when there is something to draw: a run whose pictures stand is quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mubench.report.summary import floor_bands, per_seed_gaps, rows, summarise
+from mubench.store import write_atomic
+
+Histograms = Mapping[str, Mapping[str, NDArray[np.floating]]]
+# The modules that decide what a picture looks like, given its numbers.
+_SOURCES = ("plots", "bars", "scatter", "confidence", "labels", "looks")
+_DIGEST = ".digest"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pictures show: ok rows only.
+
+    rows: the summary's numbers with `role`, by method in table order. seeds: method, seed,
+    avg_gap, avg_gap_svc. bands: as `floor_bands`. scores: as given to `draw`.
+    """
+
+    rows: pd.DataFrame
+    seeds: pd.DataFrame
+    bands: dict[str, float]
+    scores: Histograms
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame, histograms: Histograms) -> Shown:
+        """The part of the cells and scores that has numbers."""
+        numbers = summarise(cells).set_index("method").join(rows(cells)["role"])
+        numbers = numbers[numbers["status"] == "ok"]
+        seeds = per_seed_gaps(cells)[["method", "seed", "avg_gap", "avg_gap_svc"]]
+        seeds = seeds[seeds["method"].isin(numbers.index)]
+        scores = {str(name): histograms[name] for name in numbers.index if name in histograms}
+        return cls(numbers, seeds, floor_bands(cells), scores)
+
+    def digest(self) -> str:
+        """SHA-256 of all that decides the pictures: numbers, scores, drawing code, matplotlib."""
+        sha = hashlib.sha256(version("matplotlib").encode())
+        for module in _SOURCES:
+            sha.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+        for text in (self.rows.to_csv(), self.seeds.to_csv(), json.dumps(self.bands)):
+            sha.update(text.encode())
+        for name, sets in self.scores.items():
+            for part, values in sets.items():
+                sha.update(f"{name}/{part}/{values.dtype}/{len(values)}".encode())
+                sha.update(np.ascontiguousarray(values).tobytes())
+        return sha.hexdigest()
+
+
+def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path]:
+    """PNG and SVG of every picture that these cells allow; returns their paths.
+
+    histograms: row -> {"forget", "retain", "test"} -> 1-D scores pooled over seeds, the log-odds
+    of the true class. Nothing is drawn if the folder already holds these pictures; pictures from
+    an earlier call that these cells do not allow are removed, other files are left alone.
+    """
+    shown, memo = Shown.of(cells, histograms), folder / _DIGEST
+    digest, before = shown.digest(), _remembered(memo)
+    made = [folder / name for name in before.get("files", [])]
+    if before.get("digest") == digest and all(path.exists() for path in made):
+        return made
+    # A kill half-way must not leave the old digest beside new pictures.
+    memo.unlink(missing_ok=True)
+    files = _pictures(shown)
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    for path in made:
+        if path.name not in files:
+            path.unlink(missing_ok=True)
+    write_atomic(memo, json.dumps({"digest": digest, "files": list(files)}, indent=1).encode())
+    return [folder / name for name in files]
+
+
+def _remembered(memo: Path) -> dict[str, list[str]]:
+    try:
+        return dict(json.loads(memo.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _pictures(shown: Shown) -> dict[str, bytes]:
+    from mubench.report import bars, confidence, looks, scatter
+
+    pictures = {
+        "avg_gap": bars.avg_gap,
+        "forget_vs_utility": scatter.forget_vs_utility,
+        "cost_vs_gap": scatter.cost_vs_gap,
+        "confidence": confidence.confidence,
+    }
+    files = {}
+    with looks.style():
+        for name, picture in pictures.items():
+            figure = picture(shown)
+            if figure is not None:
+                files |= {f"{name}.{ending}": looks.encode(figure, ending) for ending in ("png", "svg")}
+    return files

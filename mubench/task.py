@@ -1,0 +1,74 @@
+"""What a method may see: the sets it declared, labels, the number of classes, its random stream.
+
+Validation, test and Retrain are not reachable through it. A plugin runs in the user's process and
+could import its way around this; the check catches accidents, not malice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mubench.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mubench.data.batches import ImageSet
+    from mubench.models.classifier import Classifier
+    from mubench.plugin import Card
+    from mubench.suite import Recipe
+
+
+class Task:
+    """One unlearning request, as a method sees it.
+
+    num_classes: K. device: where model and batches live. rng: the method's own generator, on that
+    device. recipe: how originals are trained. ledger: what was used so far.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        sets: Mapping[str, ImageSet],
+        *,
+        num_classes: int,
+        device: torch.device,
+        rng: torch.Generator,
+        recipe: Recipe,
+        fresh: Callable[[], Classifier],
+        ledger: Ledger,
+    ) -> None:
+        """Only the sets that `card` declares are kept."""
+        self._name = card.name
+        self._sets = {name: s for name, s in sets.items() if name in card.sees}
+        self._fresh = fresh
+        self.num_classes, self.device, self.rng = num_classes, device, rng
+        self.recipe, self.ledger = recipe, ledger
+        self.notes: dict[str, Any] = {}
+
+    def _set(self, name: str) -> ImageSet:
+        if name not in self._sets:
+            raise PermissionError(
+                f"{self._name} reads task.{name} without declaring it: "
+                f"@method({self._name!r}, sees=...) must name {name!r}"
+            )
+        return self._sets[name]
+
+    @property
+    def forget(self) -> ImageSet:
+        """D_f, the images to forget."""
+        return self._set("forget")
+
+    @property
+    def retain(self) -> ImageSet:
+        """D_r, the training images that remain."""
+        return self._set("retain")
+
+    def fresh_model(self) -> Classifier:
+        """A newly initialised model of the original's kind; its weights come from the run's seed."""
+        return self._fresh()
+
+    def log(self, **values: Any) -> None:
+        """Keep plain numbers, strings, lists or dicts of them in the run's record."""
+        self.notes.update(values)
