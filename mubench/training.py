@@ -59,7 +59,7 @@ class Step:
         self._lr, self._momentum, self._decay = lr, momentum, decay
         self._schedule = schedule
         self._parameters: list[Tensor] = list(named.values())
-        self._mask = None if mask is None else [mask[n].to(p) for n, p in named.items()]
+        self._mask = None if mask is None else [torch.empty_like(p).copy_(mask[n]) for n, p in named.items()]
         self._velocity = [torch.zeros_like(p) for p in self._parameters]
         self.done = 0
 

@@ -36,7 +36,8 @@ class Classifier(nn.Module):
         self.autocast: torch.dtype | None = None
 
     def _features(self, x: Tensor) -> Tensor:
-        h: Tensor = self.backbone((x - self.mean) / self.std)
+        x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        h: Tensor = self.backbone(x)
         return h
 
     def _counted(self, y: Tensor) -> Tensor:
@@ -89,4 +90,4 @@ def build(name: str, num_classes: int, mean: Tensor, std: Tensor, rng: torch.Gen
     backbone, width = getattr(import_module(module), function)(len(mean))
     model = Classifier(backbone, width, num_classes, mean, std)
     initialise(model, rng)
-    return model
+    return model.to(memory_format=torch.channels_last)

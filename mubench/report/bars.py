@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from mubench.report import looks
 
@@ -20,7 +22,8 @@ _BAR = 0.62
 
 def avg_gap(shown: Shown) -> Figure | None:
     """Avg. Gap and Avg. Gap (SVC) side by side, best first; None without a row to compare."""
-    rows = shown.rows[(shown.rows["role"] != "reference") & shown.rows["avg_gap"].notna()]
+    known = shown.rows[["avg_gap", "avg_gap_svc"]].notna().all(axis=1)
+    rows = shown.rows[known & (shown.rows["role"] != "reference")]
     if rows.empty:
         return None
     rows = rows.sort_values("avg_gap", kind="stable")
@@ -35,7 +38,7 @@ def avg_gap(shown: Shown) -> Figure | None:
     return figure
 
 
-def _panel(ax: Axes, shown: Shown, order: list[str], column: str) -> bool:
+def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
     """Draws one estimator; returns whether a bar had to be cut."""
     means = shown.rows.loc[order, column].to_numpy(float)
     colours = [looks.ROLES[role] for role in shown.rows.loc[order, "role"]]
@@ -48,30 +51,41 @@ def _panel(ax: Axes, shown: Shown, order: list[str], column: str) -> bool:
     limit = 1.25 * most
     ax.barh(range(len(means)), np.minimum(means, limit), _BAR, color=colours)
     for i, mean in enumerate(means):
-        look = {} if inside[i] else {"color": "white", "weight": "bold"}
+        look: dict[str, Any] = {} if inside[i] else {"color": "white", "weight": "bold"}
         text = f"{mean:.2f}" if inside[i] else f"▶ {mean:.2f}"
         ax.annotate(
             text, (limit, i), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=9, **look
         )
-        if inside[i]:
-            ax.plot(dots[i], [i] * dots[i].size, "o", color="black", markersize=4, mew=0.7, mec="white")
+        # An empty line that is not clipped has no extent, which upsets the layout.
+        if inside[i] and dots[i].size:
+            ax.plot(
+                dots[i],
+                [i] * dots[i].size,
+                "o",
+                color="black",
+                markersize=4,
+                mew=0.7,
+                mec="white",
+                clip_on=False,
+            )
     if column in shown.bands:
         ax.axvspan(0, shown.bands[column], **looks.BAND, zorder=0)
     ax.set_xlim(0, limit)
     ax.tick_params(axis="y", length=0)
-    return not inside.all()
+    return not bool(inside.all())
 
 
-def _dots(shown: Shown, name: str, column: str) -> np.ndarray:
-    return shown.seeds.loc[shown.seeds["method"] == name, column].dropna().to_numpy(float)
+def _dots(shown: Shown, name: str, column: str) -> NDArray[np.float64]:
+    """The row's seeds; none if there is but one, whose dot would say again what the bar says."""
+    own = shown.seeds.loc[shown.seeds["method"] == name, column].to_numpy(float)
+    return own if own.size > 1 else own[:0]
 
 
 def _key(shown: Shown, cut: bool) -> list[Patch | Line2D]:
-    dot = {"marker": "o", "color": "black", "linestyle": "", "markersize": 4}
-    key: list[Patch | Line2D] = [
-        Patch(color=looks.BLUE, label="from the means over seeds"),
-        Line2D([], [], **dot, label="one seed on its own"),
-    ]
+    dot: dict[str, Any] = {"marker": "o", "color": "black", "linestyle": "", "markersize": 4}
+    key: list[Patch | Line2D] = [Patch(color=looks.BLUE, label="from the means over seeds")]
+    if shown.seeds["seed"].nunique() > 1:
+        key.append(Line2D([], [], **dot, label="one seed on its own"))
     if shown.bands:
         key.append(Patch(**looks.BAND, label="noise floor band"))
     if cut:

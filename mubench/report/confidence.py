@@ -87,4 +87,5 @@ def _range(scores: list[NDArray[np.float64]]) -> tuple[float, float]:
 def _density(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of the values per bin; infinite ones count at their end, NaN not at all."""
     kept = np.clip(values[~np.isnan(values)], edges[0], edges[-1])
-    return np.histogram(kept, edges)[0] / max(kept.size, 1)
+    counts: NDArray[np.float64] = np.histogram(kept, edges)[0] / max(kept.size, 1)
+    return counts

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mubench.report.summary import floor_bands, reference, rows, summarise
+from mubench.report.summary import floor_bands, reference
 
 _LINE = 160
 
 
-def legend(cells: pd.DataFrame) -> list[str]:
-    """The lines that these cells call for, in reading order."""
-    about, name = rows(cells), reference(cells)
+def legend(cells: pd.DataFrame, numbers: pd.DataFrame, about: pd.DataFrame) -> list[str]:
+    """The lines that these cells call for, in reading order.
+
+    numbers: their summary with the method as index; about: their `rows`.
+    """
+    name = reference(cells)
     ok = about[about["status"] == "ok"]
     lines = []
     if len(ok):
         lines += [_cell(ok, name), _bold(ok, name), _gap(name)]
-        lines += [_time(ok, name), *_floor(cells)]
+        lines += [_time(ok, name), *_floor(cells, numbers)]
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
     if about.loc[name, "status"] != "ok":
@@ -63,8 +66,8 @@ def _time(ok: pd.DataFrame, name: str) -> str:
     return f"RTE: run time of the method alone{share}, in seconds or minutes:seconds."
 
 
-def _floor(cells: pd.DataFrame) -> list[str]:
-    bands, numbers = floor_bands(cells), summarise(cells).set_index("method")
+def _floor(cells: pd.DataFrame, numbers: pd.DataFrame) -> list[str]:
+    bands = floor_bands(cells)
     if not bands:
         return []
     row = numbers.loc[cells.loc[cells["role"] == "floor", "method"].iloc[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, SKY, GREEN, ORANGE, VERMILLION = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00"
 ROLES = {"reference": "#000000", "baseline": "#6E6E6E", "floor": "#B4B4B4", "method": BLUE}
-BAND = {"color": ORANGE, "alpha": 0.18, "linewidth": 0}
+BAND: dict[str, Any] = {"color": ORANGE, "alpha": 0.18, "linewidth": 0}
 
 DPI = 160
 WIDTH = 8.0

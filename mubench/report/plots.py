@@ -70,9 +70,9 @@ def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path
     an earlier call that these cells do not allow are removed, other files are left alone.
     """
     shown, memo = Shown.of(cells, histograms), folder / _DIGEST
-    digest, before = shown.digest(), _remembered(memo)
-    made = [folder / name for name in before.get("files", [])]
-    if before.get("digest") == digest and all(path.exists() for path in made):
+    digest, (before, names) = shown.digest(), _remembered(memo)
+    made = [folder / name for name in names]
+    if before == digest and all(path.exists() for path in made):
         return made
     # A kill half-way must not leave the old digest beside new pictures.
     memo.unlink(missing_ok=True)
@@ -86,11 +86,13 @@ def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path
     return [folder / name for name in files]
 
 
-def _remembered(memo: Path) -> dict[str, list[str]]:
+def _remembered(memo: Path) -> tuple[str, list[str]]:
+    """The digest and the files of the last drawing; nothing where none is whole."""
     try:
-        return dict(json.loads(memo.read_text()))
-    except (OSError, ValueError):
-        return {}
+        past = json.loads(memo.read_text())
+        return str(past["digest"]), [Path(name).name for name in past["files"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", []
 
 
 def _pictures(shown: Shown) -> dict[str, bytes]:
@@ -102,7 +104,7 @@ def _pictures(shown: Shown) -> dict[str, bytes]:
         "cost_vs_gap": scatter.cost_vs_gap,
         "confidence": confidence.confidence,
     }
-    files = {}
+    files: dict[str, bytes] = {}
     with looks.style():
         for name, picture in pictures.items():
             figure = picture(shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ _MARGIN = 0.14
 _MARKERS = {"reference": "*", "baseline": "D", "floor": "s", "method": "o"}
 # A point astray is drawn at the edge, as a triangle towards where it really is.
 _ASTRAY = {(-1, 0): "<", (1, 0): ">", (0, -1): "v", (0, 1): "^"}
-_CROSS = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 0.5}
+_CROSS: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 0.5}
 
 
 def forget_vs_utility(shown: Shown) -> Figure | None:
@@ -37,8 +37,8 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
     inside = np.stack([looks.within(points[:, k], centre[k]) for k in (0, 1)], axis=1)
     ax.set_xlim(*_limits(points[:, 0], spread[:, 0], inside[:, 0]))
     ax.set_ylim(*_limits(points[:, 1], spread[:, 1], inside[:, 1]))
-    lines = []
-    for (x, y), (dx, dy) in zip(points[inside.all(1)], spread[inside.all(1)], strict=True):
+    lines, whole = [], (points == _seen(ax, points)).all(axis=1)
+    for (x, y), (dx, dy) in zip(points[whole], spread[whole], strict=True):
         lines += [np.array([[x - dx, y], [x + dx, y]]), np.array([[x, y - dy], [x, y + dy]])]
         ax.errorbar(x, y, dy, dx, fmt="none", ecolor="0.45", elinewidth=0.9, zorder=2)
     if len(target):
@@ -51,7 +51,7 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
     name = f"; the cross-hair is {target.index[0]}" if len(target) else ""
     ax.set_xlabel(f"UA: share of the forget set that is misclassified, percent{name}")
     ax.set_ylabel("TA: accuracy on the test set, percent")
-    _points(ax, rows, points, inside, ("UA", "TA"), lines)
+    _points(ax, rows, points, ("UA", "TA"), lines)
     return figure
 
 
@@ -66,17 +66,14 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     figure, ax = _axes()
     points = rows[["rte_ratio", "avg_gap"]].to_numpy(float)
     ratios, gaps = points.T
-    inside = np.stack([np.ones(len(rows), bool), looks.within(gaps, 0.0)], axis=1)
     ax.set_xscale("log")
     ax.set_xlim(ratios.min() / 1.7, ratios.max() * 1.7)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratios.max() < 300 * ratios.min() else (1,)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     band = shown.bands.get("avg_gap", 0.0)
-    low, high = _limits(
-        np.array([*gaps, 0.0, band]), np.zeros(len(gaps) + 2), np.array([*inside[:, 1], True, True])
-    )
-    ax.set_ylim(max(low, -0.06 * high), high)
+    high = 1.15 * max(*gaps[looks.within(gaps, 0.0)], band, 0.5)
+    ax.set_ylim(-0.06 * high, high)
     lines = []
     if band:
         ax.axhspan(0, band, **looks.BAND, zorder=0)
@@ -85,7 +82,7 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     note = f"\nNot shown, as it takes no time: {', '.join(map(str, left_out))}" if left_out else ""
     ax.set_xlabel(f"Run time as a share of {name[0] if name else 'the reference'}'s{note}")
     ax.set_ylabel("Avg. Gap, points" + (" (shaded: noise floor band)" if band else ""))
-    _points(ax, rows, points, inside, ("RTE", "Avg. Gap"), lines)
+    _points(ax, rows, points, ("RTE", "Avg. Gap"), lines)
     return figure
 
 
@@ -105,17 +102,22 @@ def _limits(
     return low - margin, high + margin
 
 
+def _seen(ax: Axes, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points, those beyond the axes moved to the edge."""
+    corners = np.array([ax.get_xlim(), ax.get_ylim()]).T
+    return np.asarray(np.clip(points, corners[0], corners[1]))
+
+
 def _points(
     ax: Axes,
     rows: pd.DataFrame,
     points: NDArray[np.float64],
-    inside: NDArray[np.bool_],
     axes: tuple[str, str],
     lines: list[NDArray[np.float64]],
 ) -> None:
     """Markers and names; a value outside the axes is said in words after the name."""
-    corners = np.array([ax.get_xlim(), ax.get_ylim()]).T
-    seen = np.clip(points, *corners)
+    seen = _seen(ax, points)
+    inside = points == seen
     texts = []
     for i, name in enumerate(rows.index):
         role = rows["role"].iloc[i]
@@ -124,7 +126,7 @@ def _points(
             way[1] = 0
         marker = _MARKERS[role] if inside[i].all() else _ASTRAY[way[0], way[1]]
         size = 13 if marker == "*" else 7
-        look = {
+        look: dict[str, Any] = {
             "color": looks.ROLES[role],
             "markersize": size,
             "markeredgecolor": "white",

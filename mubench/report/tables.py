@@ -65,7 +65,7 @@ def build(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Ta
             texts = [Cell(_text(c, line, own, mark), name in best.get(c, ())) for c in columns]
         body.append((Cell(str(name)), *texts))
     header = ("Method", *(TITLES[c] for c in columns))
-    return Table(header, tuple(body), caption, (*legend(cells), *notes))
+    return Table(header, tuple(body), caption, (*legend(cells, numbers, about), *notes))
 
 
 def _distance(column: str) -> str:

@@ -1,0 +1,144 @@
+"""The command line. Commands only translate between words and the harness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import mubench
+from mubench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mubench.store import Store
+
+DEFAULT_SUITE = "digits-random-50"
+
+
+class _Friendly(click.Group):
+    """Turns wrong usage into one clear line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise _Refused(str(error)) from error
+
+
+class _Refused(click.ClickException):
+    exit_code = 2
+
+
+@click.group(cls=_Friendly, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mubench.__version__, prog_name="mubench")
+def main() -> None:
+    """How close does machine unlearning come to retraining, at what cost, and is it real?"""
+
+
+def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where records are kept. Default: $MUBENCH_STORE or the user's data folder.",
+    )(command)
+
+
+def _plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--plugin",
+        "plugins",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="A Python file with methods of your own (repeatable).",
+    )(command)
+
+
+def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _open_store(path: Path | None) -> Store:
+    from mubench.store import Store, default_store
+
+    return Store(path or default_store())
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge: nothing is cut off
+    return console
+
+
+@main.command()
+@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
+@click.option("--methods", help="Only these rows, comma-separated; Retrain and Original always join.")
+@click.option("--seeds", type=int, help="Only the first N seeds of the suite.")
+@_plugin_option
+@click.option("--profile", help="A profile of the suite, such as small.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]")
+@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process.")
+@_store_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+def run(**options: Any) -> None:
+    """Run a suite: train what is missing, print the table, write tables and plots."""
+    from mubench.session import Request, run_suite
+
+    code = run_suite(
+        Request(**{**options, "store": _open_store(options["store"])}), _console(), _console(True)
+    )
+    raise SystemExit(code)
+
+
+@main.command()
+@click.argument("suite_or_folder")
+@_plugin_option
+@click.option("--profile", help="A profile of the suite.")
+@_store_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+def render(**options: Any) -> None:
+    """Make tables and plots of SUITE-OR-FOLDER from the store, training nothing."""
+    from mubench.session import render_again
+
+    target = options.pop("suite_or_folder")
+    code = render_again(target, **{**options, "store": _open_store(options["store"])}, console=_console())
+    raise SystemExit(code)
+
+
+@main.command("list")
+@click.argument("what", metavar="methods|suites|datasets|metrics")
+@_plugin_option
+@_json_option
+def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """List the methods, suites, datasets or metrics there are."""
+    from mubench.catalogue import listing
+
+    entries = listing(what, plugins)
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    width = max((len(e["name"]) for e in entries), default=0)
+    for entry in entries:
+        click.echo(f"{entry['name']:<{width}}  {entry['summary']}")
+
+
+@main.command()
+@click.argument("kind", metavar="method|suite|dataset|metric")
+@click.argument("name")
+@_plugin_option
+@_json_option
+def show(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """Show one of them in full: for a method its docstring, citation, parameters and search space."""
+    from mubench.catalogue import detail, detail_text
+
+    entry = detail(kind, name, plugins)
+    click.echo(json.dumps(entry, indent=1) if as_json else detail_text(entry))

@@ -1,0 +1,61 @@
+"""Does the model say what Retrain says, image by image? Agreement and Jensen-Shannon divergence.
+
+Both are recorded for each set: `agreement_forget`, `agreement_retain`, `agreement_test`, `js_forget`, ...
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mubench.metrics import metric
+from mubench.metrics.scores import Floats, Logits, log_softmax
+from mubench.outputs import Outputs, SetName
+
+SHOWN: tuple[SetName, ...] = ("forget", "retain", "test")
+
+
+def js_bits(logits: Logits, others: Logits) -> Floats:
+    """Jensen-Shannon divergence of softmax predictions, (n, K) x 2 -> (n,) in bits, from 0 to 1.
+
+    Lin (1991): the mean of KL(p || m) and KL(q || m), with m = (p + q) / 2.
+    """
+    log_p, log_q = log_softmax(logits), log_softmax(others)
+    apart = log_q - log_p
+    # log(p / m) = log 2 - log(1 + q / p), exactly 0 where p = q; no division, so p may underflow.
+    terms = np.exp(log_p) * (np.log(2.0) - np.logaddexp(0.0, apart))
+    terms += np.exp(log_q) * (np.log(2.0) - np.logaddexp(0.0, -apart))
+    nats = 0.5 * np.sort(terms, axis=1).sum(axis=1)
+    # Rounding can leave -1e-17.
+    out: Floats = np.clip(nats / np.log(2.0), 0.0, 1.0)
+    return out
+
+
+def _logits(outputs: Outputs, reference: Outputs, name: SetName) -> tuple[Logits, Logits]:
+    """Both models' logits of the same images; ValueError if they are not the same."""
+    (z, y), (other, their) = outputs.of(name), reference.of(name)
+    if not np.array_equal(y, their):
+        raise ValueError(f"the reference has other {name} images: it must share the split and the seed")
+    return z, other
+
+
+@metric("agreement", title="Agreement", better="higher", needs="pair")
+def agreement(outputs: Outputs, reference: Outputs) -> dict[str, float]:
+    """Percent of images to which the model and the Retrain of its seed give the same class."""
+    found = {}
+    for name in SHOWN:
+        z, other = _logits(outputs, reference, name)
+        found[str(name)] = 100.0 * int((z.argmax(axis=1) == other.argmax(axis=1)).sum()) / len(z)
+    return found
+
+
+@metric("js", title="JS divergence", better="lower", needs="pair")
+def js(outputs: Outputs, reference: Outputs) -> dict[str, float]:
+    """Mean Jensen-Shannon divergence to the Retrain of the seed, in percent of its maximum, 1 bit."""
+    found = {}
+    for name in SHOWN:
+        bits = js_bits(*_logits(outputs, reference, name))
+        # fsum: the order of the images must not show.
+        found[str(name)] = 100.0 * math.fsum(bits) / len(bits)
+    return found

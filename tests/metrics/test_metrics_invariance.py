@@ -1,0 +1,74 @@
+"""Over every metric: what must not change a number does not change a bit of it."""
+
+import numpy as np
+import pytest
+
+from mubench.metrics import all_metrics, evaluate_row
+from mubench.outputs import Outputs
+
+METRICS = all_metrics()
+OPTIONS = [{}, {"mia": {"classwise": True, "statistic": "modified_entropy"}}]
+
+
+def shuffled(outputs, seed):
+    """The same samples in another order, which `seed` and the set decide."""
+    logits, labels = {}, {}
+    for i, (name, z) in enumerate(outputs.logits.items()):
+        order = np.random.default_rng([seed, i]).permutation(len(z))
+        logits[name], labels[name] = z[order], outputs.labels[name][order]
+    return Outputs(logits, labels, forgotten=outputs.forgotten)
+
+
+def relabelled(outputs):
+    """The same model, with the classes numbered otherwise."""
+    old_of_new = np.random.default_rng(3).permutation(outputs.logits["forget"].shape[1])
+    new_of_old = np.argsort(old_of_new)
+    return Outputs(
+        {k: np.ascontiguousarray(z[:, old_of_new]) for k, z in outputs.logits.items()},
+        {k: new_of_old[y] for k, y in outputs.labels.items()},
+        forgotten=tuple(int(new_of_old[c]) for c in outputs.forgotten),
+    )
+
+
+@pytest.fixture(params=[(), (2,)], ids=["random", "class"])
+def case(request, model):
+    # Fewer retain than test images: all of retain are SVC's shadows, so their order cannot matter.
+    make = [model(seed=s, split=s % 2, classes=7, forgotten=request.param) for s in range(4)]
+    return make[:2], make[2:]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["default", "classwise"])
+@pytest.mark.parametrize("change", [lambda o: shuffled(o, 0), relabelled], ids=["order", "relabelling"])
+def test_no_bit_changes(case, options, change):
+    rows, references = case
+    before = evaluate_row(METRICS, rows, references, options)
+    after = evaluate_row(METRICS, [change(o) for o in rows], [change(o) for o in references], options)
+    assert after == before
+    assert len(before[0]) > 20
+
+
+def test_same_outputs_same_numbers_and_nothing_is_written_to(case):
+    rows, references = case
+    for o in (*rows, *references):
+        for array in (*o.logits.values(), *o.labels.values()):
+            array.flags.writeable = False
+    first = evaluate_row(METRICS, rows, references)
+    assert evaluate_row(METRICS, rows, references) == first
+
+
+def test_seeds_keep_their_places(case):
+    rows, references = case
+    forth = evaluate_row(METRICS, rows, references)
+    back = evaluate_row(METRICS, rows[::-1], references[::-1])
+    assert back[::-1] == forth
+    assert forth[0] != forth[1]
+
+
+def test_identical_distributions_are_told_apart_by_chance(model):
+    found = []
+    for seed in range(20):
+        o = model(seed=seed, split=seed, sizes=(200, 300, 5, 300), lift=(2.0, 2.0, 2.0, 2.0))
+        chosen = {n: METRICS[n] for n in ("auc", "mia")}
+        found.append(evaluate_row(chosen, [o])[0])
+    for column in ("auc", "auc_retain", "mia_balanced_accuracy"):
+        assert np.mean([r[column] for r in found]) == pytest.approx(50, abs=1.5), column

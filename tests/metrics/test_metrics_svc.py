@@ -1,0 +1,67 @@
+"""MIA-SVC against scikit-learn called as the published code calls it."""
+
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+
+from mubench.metrics import all_metrics, evaluate_row
+from mubench.outputs import Outputs
+
+METRIC = {"mia_svc": all_metrics()["mia_svc"]}
+
+
+def value(outputs):
+    return evaluate_row(METRIC, [outputs])[0]["mia_svc"]
+
+
+def published(outputs):
+    """Softmax in float32, shadows in stored order, one call of SVC."""
+
+    def confidence(name):
+        z, y = outputs.of(name)
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return (e / e.sum(axis=1, keepdims=True))[np.arange(len(y)), y][:, None]
+
+    test = confidence("test")
+    retain = confidence("retain")[: len(test)]
+    clf = SVC(C=3, gamma="auto", kernel="rbf")
+    clf.fit(np.concatenate([retain, test]), np.r_[np.ones(len(retain)), np.zeros(len(test))])
+    return 100.0 * np.mean(clf.predict(confidence("forget")) == 0)
+
+
+@pytest.mark.parametrize("forgotten", [(), (1,)])
+@pytest.mark.parametrize("lift", [(1.0, 3.0, 1.0, 1.0), (6.0, 14.0, 6.0, 6.0), (2.0, 2.2, 1.0, 2.0)])
+@pytest.mark.parametrize("sizes", [(80, 700, 5, 300), (80, 200, 5, 500)])
+def test_agrees_with_the_published_call(model, forgotten, lift, sizes):
+    o = model(seed=5, lift=lift, sizes=sizes, forgotten=forgotten)
+    assert value(o) == pytest.approx(published(o), abs=0.1)
+
+
+def test_the_cases_are_not_all_alike(model):
+    found = {round(value(model(lift=(up, 8.0, 1.0, 1.0)))) for up in (0.0, 3.0, 8.0)}
+    assert len(found) == 3
+
+
+def test_forget_copied_from_members_0_from_nonmembers_100(model):
+    o = model(lift=(0.0, 30.0, 0.0, -10.0))
+    for source, expected in (("retain", 0.0), ("test", 100.0)):
+        logits, labels = ({**part, "forget": part[source]} for part in (o.logits, o.labels))
+        assert value(Outputs(logits, labels)) == expected
+
+
+def test_members_are_the_first_of_retain_as_many_as_there_are_test_images(model):
+    o = model(sizes=(60, 300, 5, 200))
+    late, early = o.logits["retain"].copy(), o.logits["retain"].copy()
+    late[200:] = 0.0
+    early[:200] = 0.0
+    assert value(Outputs({**o.logits, "retain": late}, o.labels)) == value(o)
+    assert value(Outputs({**o.logits, "retain": early}, o.labels)) != value(o)
+
+
+def test_in_class_forgetting_as_many_as_remaining_test_images(model):
+    o = model(sizes=(60, 300, 5, 200), forgotten=(1,))
+    n = len(o.of("test")[1])
+    assert n < 200
+    changed = o.logits["retain"].copy()
+    changed[n:] = 0.0
+    assert value(Outputs({**o.logits, "retain": changed}, o.labels, forgotten=(1,))) == value(o)
