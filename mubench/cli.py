@@ -100,6 +100,26 @@ def run(**options: Any) -> None:
 
 
 @main.command()
+@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
+@click.option("--methods", help="Only these methods, comma-separated.")
+@click.option("--trials", default=12, show_default=True, help="Trials per method, the same for all.")
+@click.option("--dev-seeds", default=2, show_default=True, help="Development forget sets.")
+@_plugin_option
+@click.option("--profile", help="A profile of the suite.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
+@_store_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+def tune(trials: int, dev_seeds: int, **options: Any) -> None:
+    """Search hyper-parameters on validation data and development forget sets."""
+    from mubench.session import Request, tune_suite
+
+    request = Request(**{**options, "store": _open_store(options["store"])})
+    raise SystemExit(tune_suite(request, trials, dev_seeds, _console(), _console(True)))
+
+
+@main.command()
 @click.argument("suite_or_folder")
 @_plugin_option
 @click.option("--profile", help="A profile of the suite.")

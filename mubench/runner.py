@@ -280,7 +280,7 @@ def _run_method(cell: Cell, card: Card, bench: Bench, store: Store) -> None:
     about = {
         "method": card.name,
         "parameters": cell.parameters,
-        **_about(cell, bench, seconds, peak, cost),
+        **_about(cell, bench, seconds - task.aside_seconds, peak, cost),
         "original": cell.original,
         "forgotten": split.forgotten,
         "split": split.manifest(),

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mubench import harness, registry, results, suite
+from mubench import harness, registry, results, suite, tuning
 from mubench.device import default_jobs
 from mubench.errors import UsageError
 from mubench.executor import Outcome, execute
 from mubench.metrics import all_metrics, evaluate_row
 from mubench.outputs import SETS, Outputs
 from mubench.report import terminal_table
-from mubench.store import Store
+from mubench.store import Store, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +83,13 @@ def _check_metrics(options: Mapping[str, Mapping[str, Any]], where: str) -> None
         raise UsageError(f"{where}: [metrics]: {error}") from None
 
 
+def _names(methods: str | None) -> list[str]:
+    names = [n.strip() for n in methods.split(",") if n.strip()] if methods else []
+    if methods is not None and not names:
+        raise UsageError("--methods names no method")
+    return names
+
+
 def prepare(request: Request) -> harness.Plan:
     """Read the suite and everything it names; UsageError for whatever is wrong."""
     path = suite.find(request.suite)
@@ -98,9 +105,7 @@ def prepare(request: Request) -> harness.Plan:
         loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.seeds]})
     _check_metrics(loaded.metrics, str(path))
     known = registry.load(request.plugins, request.store.root / "cards")
-    names = [n.strip() for n in request.methods.split(",") if n.strip()] if request.methods else []
-    if request.methods is not None and not names:
-        raise UsageError("--methods names no method")
+    names = _names(request.methods)
     given = {p.resolve() for p in request.plugins}
     extra = [c for c in known.methods.values() if Path(c.path) in given and not c.module]
     chosen = harness.select(loaded, known, names, extra)
@@ -129,6 +134,30 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[Outcome], None
             bar.update(task, advance=1, description=f"{name}, seed {outcome.cell.seed}")
 
         yield advance
+
+
+def tune_suite(request: Request, trials: int, seeds: int, console: Console, errors: Console) -> int:
+    """Run every trial, write tuning.csv and tuning.toml, print the best; 1 if any trial failed."""
+    if trials < 1 or seeds < 1:
+        raise UsageError("--trials and --dev-seeds must be at least 1")
+    path = suite.find(request.suite)
+    loaded = suite.load(path, request.profile, [suite.parse_set(s) for s in request.sets])
+    known = registry.load(request.plugins, request.store.root / "cards")
+    dev, rows = tuning.development(loaded, known, _names(request.methods), trials, seeds)
+    plan = harness.make_plan(dev, known, request.store, request.device, str(path))
+    missing = plan.missing(request.store)
+    jobs = default_jobs(plan.device, dev.threads) if request.jobs is None else request.jobs
+    errors.print(f"{len(rows)} trials on {seeds} development forget sets; {len(missing)} cells to run")
+    with _progress(errors, len(missing)) as report:
+        execute(missing, request.store, jobs, report)
+    frame = tuning.score(plan, rows, request.store)
+    folder = request.out or Path("results") / f"{path.stem}-tuning"
+    shown = frame.assign(parameters=frame["parameters"].map(json.dumps))
+    write_atomic(folder / "tuning.csv", shown.to_csv(index=False, float_format="%.4f").encode())
+    write_atomic(folder / "tuning.toml", tuning.as_toml(frame).encode())
+    console.print(tuning.as_toml(frame), markup=False)
+    errors.print(f"written to {folder}/")
+    return int(frame["score"].isna().any())
 
 
 def run_suite(request: Request, console: Console, errors: Console) -> int:

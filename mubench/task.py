@@ -6,7 +6,9 @@ could import its way around this; the check catches accidents, not malice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,6 +48,7 @@ class Task:
         self.num_classes, self.device, self.rng = num_classes, device, rng
         self.recipe, self.ledger = recipe, ledger
         self.notes: dict[str, Any] = {}
+        self.aside_seconds = 0.0
 
     def _set(self, name: str) -> ImageSet:
         if name not in self._sets:
@@ -68,6 +71,24 @@ class Task:
     def fresh_model(self) -> Classifier:
         """A newly initialised model of the original's kind; its weights come from the run's seed."""
         return self._fresh()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens inside is for the log alone: neither its time nor its passes are the method's cost."""
+        ledger = self.ledger
+        before = (dict(ledger.reads), ledger.forward, ledger.backward)
+        self._synchronise()
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._synchronise()
+            self.aside_seconds += time.perf_counter() - start
+            ledger.reads, ledger.forward, ledger.backward = before
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def log(self, **values: Any) -> None:
         """Keep plain numbers, strings, lists or dicts of them in the run's record."""

@@ -47,8 +47,9 @@ class Augmentation:
 class ImageSet:
     """One of the sets that a method may read, as iterables of (images, labels) batches.
 
-    Images come as float32 (b, C, H, W) in [0, 1] on the device, labels as int64 (b,). The last
-    batch of an epoch may be smaller. Iterating is one epoch in a fresh random order, augmented.
+    Images come as float32 (b, C, H, W) in [0, 1] on the device, labels as int64 (b,). Iterating is one
+    epoch in a fresh random order, augmented. An epoch has ceil(n / batch_size) batches of equal size
+    (to within one image): a last batch of a few images would spoil BatchNorm's statistics.
     """
 
     def __init__(
@@ -94,13 +95,17 @@ class ImageSet:
 
     def _epoch(self, views: int) -> Iterator[tuple[list[Tensor], Tensor]]:
         order = torch.randperm(len(self), generator=self._order)
-        for chunk in torch.split(order, max(1, CHUNK // self.batch_size) * self.batch_size):
-            there = chunk.to(self._images.device)
+        batches = torch.tensor_split(order, self.batches) if len(self) else ()
+        per_chunk = max(1, CHUNK // self.batch_size)
+        for first in range(0, len(batches), per_chunk):
+            part = batches[first : first + per_chunk]
+            there = torch.cat(part).to(self._images.device)
             images, labels = self._images[there], self._labels[there]
             augmented = [self._augmentation(images, self._noise) for _ in range(views)]
-            for at in range(0, len(chunk), self.batch_size):
-                rows = slice(at, at + self.batch_size)
-                self._count(chunk[rows])
+            at = 0
+            for batch in part:
+                rows = slice(at, at := at + len(batch))
+                self._count(batch)
                 yield [view[rows].float().div_(255) for view in augmented], labels[rows].clone()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -65,7 +65,7 @@ def entropy(logits: Logits, labels: Labels) -> Floats:
 def modified_entropy(logits: Logits, labels: Labels) -> Floats:
     """(1 - p_y) log p_y + sum_{i != y} p_i log(1 - p_i): minus the modified entropy, in nats.
 
-    Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models" (2021), eq. 8.
+    Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models" (2021).
     """
     d, rest = _centred(logits)
     total = np.logaddexp(0.0, rest)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,20 @@ def paired_differences(values: Sequence[float], reference: Sequence[float], marg
         p_equivalent = float(t.sf((margin - abs(mean)) / error, degrees))
     else:
         p_equivalent = 0.0 if abs(mean) < margin else 1.0
-    return Paired(mean, mean - half, mean + half, _permutation_p(apart), p_equivalent)
+    return Paired(mean, mean - half, mean + half, _permutation_p(x, y), p_equivalent)
 
 
-def _permutation_p(apart: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    """Two-sided p of the mean when each difference's sign is arbitrary; exact up to 13 seeds."""
+def _permutation_p(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Two-sided p of the mean difference when each pair may be swapped; exact up to 13 seeds."""
     from scipy.stats import permutation_test
 
-    # One sample given: "samples" then swaps signs only through its partner, so the partner is zero.
     found = permutation_test(
-        (apart, np.zeros_like(apart)),
+        (x, y),
         lambda a, b, axis: np.mean(a - b, axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=9999,
+        # Beyond 13 seeds pairings are sampled: the same ones every time.
         random_state=np.random.default_rng(0),
     )
     return float(found.pvalue)

@@ -6,6 +6,7 @@ is the one that best tells shadow members (retain) from shadow non-members (test
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,12 +69,13 @@ def fit(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) 
     return attack
 
 
-def _halves(scored: Scored, stream: int, classwise: bool) -> tuple[Scored, Scored]:
-    """Two random halves, class by class if `classwise`, that the order of samples does not change.
+def _halves(scored: Scored, others: Floats, classwise: bool) -> tuple[Scored, Scored]:
+    """Two random halves of one side's scores, drawn class by class if `classwise`.
 
-    Which *ranks* go where is drawn, from a stream that depends on the number of samples alone. (To
-    take every other rank would be no test: such halves are copies of each other, and a threshold
-    that fits the noise of one fits the other.)
+    Which *ranks* go where is drawn, so the order of samples does not matter; the stream is named by how
+    the scores rank among the sorted scores of the other side, so neither do class numbers or a
+    monotone map. (To take every other rank would be no test: such halves are copies of each other,
+    and a threshold that fits the noise of one fits the other.)
     """
     scores, labels = scored
     first: list[Scored] = []
@@ -82,8 +84,9 @@ def _halves(scored: Scored, stream: int, classwise: bool) -> tuple[Scored, Score
         of_class = np.ones(len(labels), bool) if c is None else labels == c
         # A global threshold never looks at labels, so they need not follow the sorted scores.
         ordered, their = np.sort(scores[of_class]), labels[of_class]
-        n = len(ordered)
-        drawn = np.random.default_rng([stream, n]).permutation(n) < n // 2
+        ranks = np.searchsorted(others, ordered).astype("<i8")
+        stream = np.frombuffer(hashlib.sha256(ranks.tobytes()).digest(), "<u4")
+        drawn = np.random.default_rng(stream).permutation(len(ordered)) < len(ordered) // 2
         first.append((ordered[drawn], their[drawn]))
         second.append((ordered[~drawn], their[~drawn]))
     return _join(first), _join(second)
@@ -94,7 +97,8 @@ def held_out_accuracy(members: Scored, nonmembers: Scored, num_classes: int, cla
 
     Fitted on one half and scored on the other, both ways round, and averaged. None if a half is empty.
     """
-    member_halves, nonmember_halves = _halves(members, 0, classwise), _halves(nonmembers, 1, classwise)
+    member_halves = _halves(members, np.sort(nonmembers[0]), classwise)
+    nonmember_halves = _halves(nonmembers, np.sort(members[0]), classwise)
     if not all(len(half[0]) for half in (*member_halves, *nonmember_halves)):
         return None
     total = 0.0

@@ -1,4 +1,4 @@
-"""MIA-SVC against scikit-learn called as the published code calls it."""
+"""MIA-SVC against scikit-learn called as the published code calls it, and who its shadows are."""
 
 import numpy as np
 import pytest
@@ -15,24 +15,24 @@ def value(outputs):
 
 
 def published(outputs):
-    """Softmax in float32, shadows in stored order, one call of SVC."""
+    """Softmax in float32, equally many shadows in stored order, one call of SVC."""
 
     def confidence(name):
         z, y = outputs.of(name)
         e = np.exp(z - z.max(axis=1, keepdims=True))
         return (e / e.sum(axis=1, keepdims=True))[np.arange(len(y)), y][:, None]
 
-    test = confidence("test")
-    retain = confidence("retain")[: len(test)]
+    retain, test = confidence("retain"), confidence("test")
+    n = min(len(retain), len(test))
     clf = SVC(C=3, gamma="auto", kernel="rbf")
-    clf.fit(np.concatenate([retain, test]), np.r_[np.ones(len(retain)), np.zeros(len(test))])
+    clf.fit(np.concatenate([retain[:n], test[:n]]), np.repeat([1, 0], n))
     return 100.0 * np.mean(clf.predict(confidence("forget")) == 0)
 
 
 @pytest.mark.parametrize("forgotten", [(), (1,)])
 @pytest.mark.parametrize("lift", [(1.0, 3.0, 1.0, 1.0), (6.0, 14.0, 6.0, 6.0), (2.0, 2.2, 1.0, 2.0)])
-@pytest.mark.parametrize("sizes", [(80, 700, 5, 300), (80, 200, 5, 500)])
-def test_agrees_with_the_published_call(model, forgotten, lift, sizes):
+@pytest.mark.parametrize("sizes", [(80, 700, 5, 300), (80, 200, 5, 500)], ids=["published", "small retain"])
+def test_agrees_with_scikit_learn_called_directly(model, forgotten, lift, sizes):
     o = model(seed=5, lift=lift, sizes=sizes, forgotten=forgotten)
     assert value(o) == pytest.approx(published(o), abs=0.1)
 
@@ -56,6 +56,15 @@ def test_members_are_the_first_of_retain_as_many_as_there_are_test_images(model)
     early[:200] = 0.0
     assert value(Outputs({**o.logits, "retain": late}, o.labels)) == value(o)
     assert value(Outputs({**o.logits, "retain": early}, o.labels)) != value(o)
+
+
+def test_a_small_retain_set_meets_as_many_test_images(model):
+    o = model(sizes=(60, 150, 5, 400))
+    changed = o.logits["test"].copy()
+    changed[150:] = 0.0
+    assert value(Outputs({**o.logits, "test": changed}, o.labels)) == value(o)
+    changed[:150] = 0.0
+    assert value(Outputs({**o.logits, "test": changed}, o.labels)) != value(o)
 
 
 def test_in_class_forgetting_as_many_as_remaining_test_images(model):

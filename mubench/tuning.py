@@ -1,0 +1,144 @@
+"""Tuning on data that the table never sees: development forget sets and validation images.
+
+Every method gets the same number of trials, drawn from its declared search space. A trial is an
+ordinary row of an ordinary run, so it is cached, resumed and timed like any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from mubench.errors import UsageError
+from mubench.harness import Plan
+from mubench.metrics import all_metrics, evaluate_row
+from mubench.metrics.gap import avg_gap
+from mubench.outputs import Outputs
+from mubench.plugin import Card
+from mubench.registry import Registry
+from mubench.store import Store
+from mubench.streams import stream_seed
+from mubench.suite import Suite, Variant
+
+# Development forget sets have seeds of their own, far from those of any suite.
+FIRST_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of one method: its row's name and the parameters drawn."""
+
+    row: str
+    method: str
+    parameters: dict[str, Any]
+
+
+def draw(card: Card, trials: int) -> list[dict[str, Any]]:
+    """`trials` points of the card's search space: a scrambled Halton sequence, the same at every call."""
+    from scipy.stats import qmc
+
+    names = sorted(card.search)
+    points = qmc.Halton(len(names), rng=stream_seed(0, "tune", card.name)).random(trials)
+    return [
+        {n: _value(card.search[n], float(u)) for n, u in zip(names, point, strict=True)} for point in points
+    ]
+
+
+def _value(space: Mapping[str, Any], u: float) -> Any:
+    if "log" in space:
+        low, high = (math.log(v) for v in space["log"])
+        return float(f"{math.exp(low + u * (high - low)):.3g}")
+    choices = space["choices"]
+    return choices[min(int(u * len(choices)), len(choices) - 1)]
+
+
+def development(
+    suite: Suite, registry: Registry, names: Sequence[str], trials: int, seeds: int
+) -> tuple[Suite, list[Trial]]:
+    """The suite with development seeds, and a row for each trial of each method that can be tuned."""
+    if set(range(FIRST_SEED, FIRST_SEED + seeds)) & set(suite.seeds):
+        raise UsageError(f"seeds from {FIRST_SEED} on are kept for development")
+    cards = [registry.get(n, "--methods") for n in names or suite.methods]
+    found = [
+        Trial(f"{card.name} #{i}", card.name, parameters)
+        for card in cards
+        if card.search and suite.forget.scenario in card.scenarios
+        for i, parameters in enumerate(draw(card, trials))
+    ]
+    rows = [Variant(name=t.row, base=t.method, parameters=t.parameters) for t in found]
+    dev = list(range(FIRST_SEED, FIRST_SEED + seeds))
+    fixed = [c.name for c in cards if c.role in ("reference", "baseline")]
+    given = {n: p for n, p in suite.methods.items() if n in fixed}
+    merged = [
+        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}}) for v in rows
+    ]
+    update = {"seeds": dev, "methods": given, "variants": merged, "floor": False}
+    return suite.model_copy(update=update), found
+
+
+def _on_validation(outputs: Outputs) -> Outputs:
+    """Validation takes the place of test, so that test has no say."""
+    swap = {"test": "val", "forget": "forget", "retain": "retain"}
+    return replace(
+        outputs,
+        logits={k: outputs.logits[v] for k, v in swap.items()},
+        labels={k: outputs.labels[v] for k, v in swap.items()},
+    )
+
+
+def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
+    """A line per trial, best of each method first: parameters and the mean of both Avg. Gaps.
+
+    The gaps are to Retrain of the same development forget set, with validation in place of test. A trial
+    that failed at a seed has no score and comes last.
+    """
+    wanted = {n: m for n, m in all_metrics().items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
+
+    def means(keys: Mapping[int, str]) -> dict[str, float] | None:
+        records = [store.get(k) for k in keys.values()]
+        outputs = [_on_validation(r.outputs()) for r in records if r]
+        if len(outputs) < len(keys):
+            return None
+        values = evaluate_row(wanted, outputs, (), plan.suite.metrics)
+        return {m: sum(v[m] for v in values) / len(values) for m in wanted}
+
+    rows = {r.name: r for r in plan.rows}
+    reference = means(next(r.keys for r in plan.rows if r.role == "reference"))
+    if reference is None:
+        raise UsageError("Retrain failed on a development forget set; nothing can be compared")
+    lines = []
+    for trial in trials:
+        found = means(rows[trial.row].keys)
+        gaps = [avg_gap(found, reference, mia=m) for m in ("mia", "mia_svc")] if found else [math.nan] * 2
+        lines.append(
+            {"method": trial.method, "score": sum(gaps) / 2, "avg_gap": gaps[0], "avg_gap_svc": gaps[1]}
+            | (found or {})
+            | {"parameters": trial.parameters}
+        )
+    frame = pd.DataFrame(lines)
+    order = {m: i for i, m in enumerate(frame["method"].unique())}
+    return frame.sort_values(
+        ["method", "score"], key=lambda c: c.map(order) if c.name == "method" else c, ignore_index=True
+    )
+
+
+def as_toml(frame: pd.DataFrame) -> str:
+    """The best trial of each method as the tables of a suite's file."""
+    best = frame.dropna(subset=["score"]).groupby("method", sort=False).first()
+    lines = []
+    for method, line in best.iterrows():
+        name = f'"{method}"' if not str(method).replace("-", "").isalnum() else method
+        lines.append(f"[methods.{name}]")
+        lines += [f"{k} = {_toml(v)}" for k, v in sorted(line["parameters"].items())]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)
