@@ -182,6 +182,16 @@ def hardware_notes(results: Results, store: Store) -> list[str]:
     return list(lines)
 
 
+def check_writable(out: Path) -> None:
+    """Make the output folder before hours of training, not after; UsageError if it cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / ".probe", b"")
+        (out / ".probe").unlink()
+    except OSError as error:
+        raise UsageError(f"the output folder {out} cannot be written: {error.strerror}") from None
+
+
 def write(results: Results, store: Store, out: Path, cells: pd.DataFrame) -> list[Path]:
     """Tables, cells, manifest and pictures of `cells` into `out`; UsageError if it cannot be written."""
     manifest = {
@@ -193,7 +203,6 @@ def write(results: Results, store: Store, out: Path, cells: pd.DataFrame) -> lis
         **{k: v for k, v in results.about.items() if k != "mubench"},
     }
     try:
-        out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         return [
             out / MANIFEST,

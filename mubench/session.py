@@ -16,7 +16,7 @@ import numpy as np
 
 from mubench import harness, registry, results, suite, tuning
 from mubench.device import default_jobs
-from mubench.errors import UsageError
+from mubench.errors import UsageError, unknown
 from mubench.executor import Outcome, execute
 from mubench.metrics import all_metrics, evaluate_row
 from mubench.outputs import SETS, Outputs
@@ -76,8 +76,11 @@ def _check_metrics(options: Mapping[str, Mapping[str, Any]], where: str) -> None
     known = all_metrics()
     logits, labels = np.eye(2, dtype=np.float32), np.arange(2)
     tiny = Outputs(dict.fromkeys(SETS, logits), dict.fromkeys(SETS, labels))
+    for name in options:
+        if name not in known:
+            raise unknown("metric", name, known, f"{where}: [metrics]")
     try:
-        chosen = {name: known[name] for name in options if name in known}
+        chosen = {name: known[name] for name in options}
         evaluate_row(chosen, [tiny], [tiny], options)
     except ValueError as error:
         raise UsageError(f"{where}: [metrics]: {error}") from None
@@ -164,6 +167,7 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
     plan = prepare(request)
+    results.check_writable(request.folder)
     missing = plan.missing(request.store)
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
     errors.print(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mubench.errors import UsageError, nearest
+from mubench.paper import settings
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -75,6 +76,7 @@ class Suite(Strict):
 
     title: str = Field(min_length=1)
     paper: str | None = None
+    settings: str | None = None
     dataset: str
     data: dict[str, Any] = {}
     model: str
@@ -211,9 +213,14 @@ def _explain(error: ValidationError, where: str) -> UsageError:
 def check(raw: Mapping[str, Any], where: str) -> Suite:
     """A raw table as a Suite; UsageError naming `where` and the key if it is wrong."""
     try:
-        return Suite.model_validate({k: v for k, v in raw.items() if k != "profiles"})
+        suite = Suite.model_validate({k: v for k, v in raw.items() if k != "profiles"})
     except ValidationError as error:
         raise _explain(error, where) from None
+    if suite.settings is None:
+        return suite
+    known = settings(suite.settings, where)
+    methods = {name: {**known.get(name, {}), **given} for name, given in suite.methods.items()}
+    return suite.model_copy(update={"methods": methods})
 
 
 def load(path: Path, profile: str | None = None, changes: Sequence[Mapping[str, Any]] = ()) -> Suite:

@@ -18,8 +18,8 @@ def legend(cells: pd.DataFrame, numbers: pd.DataFrame, about: pd.DataFrame) -> l
     ok = about[about["status"] == "ok"]
     lines = []
     if len(ok):
-        lines += [_cell(ok, name), _bold(ok, name), _gap(name)]
-        lines += [_time(ok, name), *_floor(cells, numbers)]
+        compared = [_bold(ok, name), _gap(name)] if name in ok.index else []
+        lines += [_cell(ok, name), *compared, _time(ok, name), *_floor(cells, numbers)]
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
     if about.loc[name, "status"] != "ok":
@@ -37,14 +37,11 @@ def one_line(text: str) -> str:
 
 def _cell(ok: pd.DataFrame, name: str) -> str:
     low, high = ok["seeds"].min(), ok["seeds"].max()
+    gap = f" (absolute difference from {name})" if name in ok.index else ""
     if high == 1:
-        return (
-            f"Cells: the value in percent (absolute difference from {name}); one seed, so no spread is known."
-        )
+        return f"Cells: the value in percent{gap}; one seed, so no spread is known."
     seeds = f"{high}" if low == high else f"{low} to {high}"
-    return (
-        f"Cells: mean ± standard deviation over {seeds} seeds, in percent (absolute difference from {name})."
-    )
+    return f"Cells: mean ± standard deviation over {seeds} seeds, in percent{gap}."
 
 
 def _bold(ok: pd.DataFrame, name: str) -> str:

@@ -165,6 +165,7 @@ def test_without_the_reference_nothing_is_bold(make):
     assert row(table, "FT")["UA"] == tables.Cell("9.00")
     assert row(table, "FT")["Avg. Gap"] == tables.Cell("n/a")
     assert any("no gaps are shown" in note for note in table.notes)
+    assert not any("Bold" in note or "difference" in note for note in table.notes)
 
 
 def test_markdown_parses_back_to_the_same_cells(sixteen):
