@@ -17,18 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from mubench.data.batches import Augmentation, ImageSet
+from mubench.errors import UsageError
 from mubench.ledger import Ledger
-from mubench.models.classifier import Classifier, build
+from mubench.models.classifier import Classifier, initialise
 from mubench.plugin import Card
 from mubench.registry import load_function
-from mubench.runner import checked, plain
+from mubench.runner import _checked, _plain
 from mubench.streams import stream_seed
 from mubench.suite import Recipe
 from mubench.task import Task
 
 CLASSES = 3
 IMAGES = 24
-MODEL = "small-cnn"
 _LABELS = torch.arange(IMAGES) % CLASSES
 _FORGET = {
     "random": torch.arange(IMAGES) % 4 == 1,
@@ -63,9 +63,14 @@ def _generator(*names: str) -> torch.Generator:
 
 
 def _model(stream: str, ledger: Ledger) -> Classifier:
-    model = build(MODEL, CLASSES, torch.tensor([0.5]), torch.tensor([0.3]), _generator(stream)).train()
+    """One convolution with BatchNorm and a head, on images of 8 x 8 grey pixels."""
+    layers = nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(4)
+    model = Classifier(
+        nn.Sequential(*layers, nn.Flatten()), 24, CLASSES, torch.tensor([0.5]), torch.tensor([0.3])
+    )
+    initialise(model, _generator(stream))
     model.ledger = ledger
-    return model
+    return model.train()
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -73,9 +78,10 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _global_seed(seed: int) -> Iterator[None]:
-    """The global random states start from `seed`, and are the caller's again afterwards."""
-    ours, numpys = random.getstate(), np.random.get_state()
+def _global_state(seed: int) -> Iterator[None]:
+    """Global random states start from `seed`, on one thread; afterwards all is the caller's again."""
+    ours, numpys, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             random.seed(seed)
@@ -85,6 +91,7 @@ def _global_seed(seed: int) -> Iterator[None]:
     finally:
         random.setstate(ours)
         np.random.set_state(numpys)
+        torch.set_num_threads(threads)
 
 
 class _Trial:
@@ -101,7 +108,7 @@ class _Trial:
     def run(self, scenario: str, *, batch_size: int = 4, seed: int = 1, **changed: Any) -> Outcome:
         """Run once under the global random seed `seed`."""
         ledger = Ledger()
-        pixels = torch.randint(0, 256, (IMAGES, 1, 8, 8), generator=_generator("pixels"), dtype=torch.uint8)
+        pixels = torch.randint(0, 176, (IMAGES, 1, 8, 8), generator=_generator("pixels"), dtype=torch.uint8)
         pixels += 40 * _LABELS.to(torch.uint8)[:, None, None, None]
         rows = {"forget": _FORGET[scenario], "retain": ~_FORGET[scenario]}
         data = {name: (pixels[at], _LABELS[at]) for name, at in rows.items()}
@@ -128,10 +135,11 @@ class _Trial:
             fresh=lambda: _model("fresh", ledger),
             ledger=ledger,
         )
-        model = _model("original", ledger)
-        before = _weights(model)
         where = f"in scenario {scenario!r}, batches of {batch_size}"
-        with _global_seed(seed):
+        with _global_state(seed):
+            model = _model("original", ledger)
+            before = _weights(model)
+            torch.manual_seed(seed)
             try:
                 result = self.function(model, task, **{**self.parameters, **changed})
             except PermissionError as error:
@@ -140,11 +148,11 @@ class _Trial:
                 raise self.fail(f"stops with {type(error).__name__} ({where}): {error}", error) from error
         used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
         try:
-            unlearned = checked(result, model, pixels, CLASSES)
+            unlearned = _checked(result, model, pixels, CLASSES)
         except (TypeError, ValueError, FloatingPointError) as error:
             raise self.fail(f"leaves no usable model ({where}): {error}", error) from error
         try:
-            plain(task.notes)
+            _plain(task.notes)
         except TypeError as error:
             raise self.fail(f"logs what a record cannot keep ({where}): {error}", error) from error
         for name, tensors in data.items():
@@ -162,10 +170,12 @@ def _check_declaration(trial: _Trial) -> None:
     if not card.scenarios:
         raise trial.fail("applies to no scenario")
     for p in card.parameters:
-        p.check(p.default, f"the default of {card.name}")
         search = card.search.get(p.name, {})
         for value in [*search.get("choices", []), *search.get("log", [])]:
-            p.check(value, f"the search range of {card.name}")
+            try:
+                p.check(value, "its search range")
+            except UsageError as error:
+                raise trial.fail(f"cannot be tuned: {error}", error) from error
 
 
 def _check_cost(trial: _Trial, outcome: Outcome) -> None:
@@ -186,6 +196,14 @@ def _check_cost(trial: _Trial, outcome: Outcome) -> None:
         raise trial.fail(f"passes more images backward than forward: {cost}")
 
 
+def _check_streams(trial: _Trial, scenario: str, outcome: Outcome) -> None:
+    if not (names := differing(outcome.after, trial.run(scenario, seed=2).after)):
+        return
+    if differing(outcome.after, trial.run(scenario).after):
+        raise trial.fail(f"is not deterministic: a second run gave other values for {names}")
+    raise trial.fail(f"depends on the global random state (see {names}): draw from task.rng instead")
+
+
 def check_method(
     method: Callable[..., Any] | Card, parameters: Mapping[str, Any] | None = None
 ) -> dict[str, Outcome]:
@@ -193,7 +211,7 @@ def check_method(
 
     method: the decorated function, or a card from the registry. parameters: in place of its defaults.
 
-    Checked: docstring, cite, defaults and search ranges; K logits and finite weights, in every
+    Checked: docstring, cite and search ranges; K logits and finite weights, in every
     declared scenario, with a forget set smaller than a batch too; only declared sets are read, and
     no data changed; the same streams give bit-identical weights, whatever the global random state;
     notes fit into a record; the cost is counted; no epochs (all int parameters called epochs...
@@ -203,24 +221,18 @@ def check_method(
     """
     if isinstance(method, Card):
         card, function = method, load_function(method)
+    elif isinstance(own := getattr(method, "__mubench__", None), Card):
+        card, function = own, method
     else:
-        card, function = getattr(method, "__mubench__", None), method
-        if not isinstance(card, Card):
-            raise TypeError(f"{method!r} is not declared with @method(name, ...)")
+        raise TypeError(f"{method!r} is not declared with @method(name, ...)")
     trial = _Trial(card, function, card.bind(parameters or {}, f"parameters of {card.name}"))
     _check_declaration(trial)
-    outcomes = {}
-    for scenario in card.scenarios:
-        outcome = outcomes[scenario] = trial.run(scenario)
+    first = card.scenarios[0]
+    outcomes = {scenario: trial.run(scenario) for scenario in card.scenarios}
+    for outcome in (*outcomes.values(), trial.run(first, batch_size=2 * IMAGES)):
         _check_cost(trial, outcome)
-        if names := differing(outcome.after, trial.run(scenario).after):
-            raise trial.fail(f"is not deterministic: a second run gave other values for {names}")
-        if names := differing(outcome.after, trial.run(scenario, seed=2).after):
-            raise trial.fail(f"depends on the global random state (see {names}): draw from task.rng instead")
-        _check_cost(trial, trial.run(scenario, batch_size=2 * IMAGES))
+    _check_streams(trial, first, outcomes[first])
     lengths = {p.name: 0 for p in card.parameters if p.name.startswith("epochs") and p.kind == "int"}
-    if lengths and card.role == "method":
-        for scenario in card.scenarios:
-            if names := trial.run(scenario, **lengths).changed:
-                raise trial.fail(f"changes {names} with {', '.join(lengths)} = 0")
+    if lengths and card.role == "method" and (names := trial.run(first, **lengths).changed):
+        raise trial.fail(f"changes {names} with {', '.join(lengths)} = 0")
     return outcomes
