@@ -28,6 +28,11 @@ class _Friendly(click.Group):
             return super().invoke(ctx)
         except UsageError as error:
             raise _Refused(str(error)) from error
+        except BrokenPipeError:  # `mubench list methods | head`
+            raise
+        except OSError as error:  # a full disk, a vanished folder: what is in the store stays
+            where = f"{error.filename}: " if error.filename else ""
+            raise _Refused(f"{where}{error.strerror or error}; what was finished is in the store") from error
 
 
 class _Refused(click.ClickException):
@@ -87,6 +92,7 @@ def _console(stderr: bool = False) -> Console:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]")
 @click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process.")
+@click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
 @_store_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
 def run(**options: Any) -> None:

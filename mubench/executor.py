@@ -1,19 +1,20 @@
-"""Runs cells in worker processes, in the order of their dependencies, and reports each one's end."""
+"""Runs cells on workers, in the order of their dependencies, and reports how each one ended."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
 from mubench.cell import CELL, Cell
+from mubench.process import Process
 from mubench.store import Store
 from mubench.worker import run_one
+
+# How long to leave a cell alone that another run is working on, in seconds.
+BUSY_WAIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,82 +26,28 @@ class Outcome:
     reason: str = ""
 
 
-class Worker:
-    """One worker process, started when first needed and again after it died."""
+class Worker(Protocol):
+    """Runs one cell at a time: (status, reason)."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._process: subprocess.Popen[str] | None = None
-        self.closed = False
+    def run(self, cell: Cell) -> tuple[str, str]: ...
 
-    def run(self, cell: Cell) -> Outcome:
-        """Run one cell to its end, timeout or death."""
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mubench.worker", str(self._store.root)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-            )
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-        timer = None
-        if cell.setting.timeout is not None:
-
-            def stop() -> None:
-                late.set()
-                process.kill()
-
-            timer = threading.Timer(cell.setting.timeout, stop)
-            timer.daemon = True
-            timer.start()
-        try:
-            process.stdin.write(CELL.dump_json(cell, by_alias=True).decode() + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:
-            line = ""
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if line:
-            reply: dict[str, Any] = json.loads(line)
-            return Outcome(cell, reply["status"], reply["reason"])
-        code = process.wait()
-        if late.is_set():
-            reason = f"stopped after the timeout of {cell.setting.timeout:g} s"
-        elif code < 0:
-            hint = "; was the memory exhausted?" if -code == signal.SIGKILL else ""
-            reason = f"its process was ended by signal {signal.Signals(-code).name}{hint}"
-        else:
-            reason = f"its process ended by itself with exit code {code}"
-        if not self.closed:
-            self._store.put_failure(cell.key, reason)
-        return Outcome(cell, "failed", reason)
-
-    def close(self) -> None:
-        """End the process; a cell it is running is lost, its record is not begun."""
-        self.closed = True
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def close(self) -> None: ...
 
 
-class _Here:
+class Here:
     """Runs cells in this process (jobs = 0): for debugging, and where starting processes is slow."""
 
     def __init__(self, store: Store) -> None:
+        """Records go to `store`."""
         self._store = store
 
-    def run(self, cell: Cell) -> Outcome:
+    def run(self, cell: Cell) -> tuple[str, str]:
+        """Run it; a method that ends the interpreter ends this one."""
         reply = run_one(CELL.dump_json(cell, by_alias=True).decode(), self._store)
-        return Outcome(cell, reply["status"], reply["reason"])
+        return reply["status"], reply["reason"]
 
     def close(self) -> None:
-        pass
+        """Nothing to end."""
 
 
 class _Queue:
@@ -110,6 +57,7 @@ class _Queue:
         self._waiting = list(cells)
         self._unmade = {c.key for c in cells}
         self._failed: dict[str, str] = {}
+        self._not_before: dict[str, float] = {}
         self._condition = threading.Condition()
         self.stopped = False
 
@@ -121,12 +69,20 @@ class _Queue:
                     if cell.original in self._failed:
                         reason = f"its original model failed: {self._failed[cell.original]}"
                         return Outcome(self._waiting.pop(i), "failed", reason)
-                    if cell.original not in self._unmade:
+                    ready = cell.original not in self._unmade
+                    if ready and self._not_before.get(cell.key, 0.0) <= time.monotonic():
                         return self._waiting.pop(i)
-                self._condition.wait(0.5)
+                self._condition.wait(BUSY_WAIT / 2)
             return None
 
+    def later(self, cell: Cell) -> None:
+        """Another run works on this cell; others come first."""
+        with self._condition:
+            self._not_before[cell.key] = time.monotonic() + BUSY_WAIT
+            self._waiting.append(cell)
+
     def done(self, outcome: Outcome) -> None:
+        """Whoever waits for this cell may go on."""
         with self._condition:
             self._unmade.discard(outcome.cell.key)
             if outcome.status == "failed":
@@ -134,6 +90,7 @@ class _Queue:
             self._condition.notify_all()
 
     def stop(self) -> None:
+        """Hand out nothing more."""
         with self._condition:
             self.stopped = True
             self._condition.notify_all()
@@ -142,29 +99,34 @@ class _Queue:
 def execute(
     cells: Sequence[Cell], store: Store, jobs: int, report: Callable[[Outcome], None] = lambda _: None
 ) -> list[Outcome]:
-    """Run all cells on `jobs` workers (0: in this process) and return how each ended.
+    """Run all cells on `jobs` worker processes (0: in this one) and return how each ended.
 
-    `report` is called in this thread order-free, once per cell. On KeyboardInterrupt the workers are
-    killed and the interrupt goes on; what was finished is in the store.
+    `report` is called once per cell, never twice at a time. On KeyboardInterrupt the workers are killed
+    and the interrupt goes on; what was finished is in the store.
     """
     queue, outcomes, guard = _Queue(cells), [], threading.Lock()
-    shared = min(jobs, len(cells)) > 1
-    workers: list[Worker | _Here] = (
-        [Worker(store) for _ in range(min(jobs, len(cells)))] if jobs else [_Here(store)]
-    )
+    count = min(jobs, len(cells))
+    workers: list[Worker] = [Process(store, count, cells[0].setting.device) for _ in range(count)]
 
-    def work(worker: Worker | _Here) -> None:
+    def work(worker: Worker) -> None:
         while (cell := queue.take()) is not None:
-            outcome = cell if isinstance(cell, Outcome) else worker.run(replace(cell, shared=shared))
-            if queue.stopped:
-                return
+            if isinstance(cell, Outcome):
+                outcome = cell
+            else:
+                status, reason = worker.run(replace(cell, shared=count > 1))
+                if queue.stopped:
+                    return
+                if status == "busy":
+                    queue.later(cell)
+                    continue
+                outcome = Outcome(cell, status, reason)
             with guard:
                 outcomes.append(outcome)
                 report(outcome)
             queue.done(outcome)
 
     if not jobs:
-        work(workers[0])
+        work(Here(store))
         return outcomes
     threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
     try:

@@ -48,9 +48,17 @@ class Plan:
     cells: list[Cell]
     splits: dict[int, Split]
 
-    def missing(self, store: Store) -> list[Cell]:
-        """The cells still to run; an original only if a cell that is missing needs it."""
-        absent = [c for c in self.cells if c.card is not None and store.get(c.key) is None]
+    def missing(self, store: Store, alone: bool = False) -> list[Cell]:
+        """The cells still to run; an original only if a cell that is missing needs it.
+
+        alone: those that shared the machine while they were timed count as missing too.
+        """
+
+        def open_(cell: Cell) -> bool:
+            record = store.get(cell.key)
+            return record is None or (alone and record.about["cost"]["shared"])
+
+        absent = [c for c in self.cells if c.card is not None and open_(c)]
         needed = {c.original for c in absent}
         originals = [c for c in self.cells if c.card is None and c.key in needed and store.get(c.key) is None]
         return [*originals, *absent]

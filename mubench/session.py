@@ -43,6 +43,7 @@ class Request:
     device: str = "auto"
     precision: str | None = None
     jobs: int | None = None
+    exclusive_timing: bool = False
     out: Path | None = None
 
     @property
@@ -168,8 +169,9 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     started = time.perf_counter()
     plan = prepare(request)
     results.check_writable(request.folder)
-    missing = plan.missing(request.store)
+    missing = plan.missing(request.store, request.exclusive_timing)
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
+    jobs = min(jobs, 1) if request.exclusive_timing else jobs
     errors.print(
         f"{plan.suite.title}: {len(plan.cells)} cells, {len(plan.cells) - len(missing)} of them in the "
         f"store; {plan.device}, {plan.precision}, {jobs} at once"

@@ -141,7 +141,7 @@ class Store:
         arrays: Mapping[str, NDArray[Any]],
         weights: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Write a record whole or not at all; an existing one of the same key stays."""
+        """Write a record whole or not at all; one of the same key is replaced. The caller holds its lock."""
         from safetensors.numpy import save
 
         folder = self.folder(key)
@@ -156,13 +156,14 @@ class Store:
             text = json.dumps({**about, "key": key, "files": files}, indent=1, allow_nan=False)
             for name, blob in {**blobs, ABOUT: text.encode()}.items():
                 write_atomic(scratch / name, blob)
-            try:
-                scratch.rename(folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
+            old = scratch.with_suffix(".old")
+            if folder.is_dir():  # timed anew, or damaged in a way that only its reader noticed
+                folder.rename(old)
+            scratch.rename(folder)
+            self._checked.pop(key, None)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(scratch.with_suffix(".old"), ignore_errors=True)
         self.forget_failure(key)
 
     def _failure_file(self, key: str) -> Path:
