@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -112,6 +113,8 @@ def execute(
         while (cell := queue.take()) is not None:
             if isinstance(cell, Outcome):
                 outcome = cell
+                with suppress(OSError):
+                    store.put_failure(outcome.cell.key, outcome.reason)
             else:
                 status, reason = worker.run(replace(cell, shared=count > 1))
                 if queue.stopped:

@@ -186,12 +186,18 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
             "The same command goes on from there."
         )
         return 130
+    request.store.forget_checks()
     found = results.from_plan(plan, Path(request.suite).stem, _marks(request))
     code = _show(found, request.store, request.folder, console, errors)
-    for outcome in outcomes:
-        if outcome.status == "failed" and outcome.cell.card:
-            log = request.store.log_file(outcome.cell.key)
-            errors.print(f"{outcome.cell.card.name}, seed {outcome.cell.seed}: {outcome.reason}; log: {log}")
+    failed = {o.cell.key: o for o in outcomes if o.status == "failed"}
+    for row in plan.rows:
+        seeds = [seed for seed, key in row.keys.items() if key in failed]
+        if seeds:
+            first = failed[row.keys[seeds[0]]]
+            at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            errors.print(
+                f"{row.name} failed at {at}: {first.reason}; log: {request.store.log_file(first.cell.key)}"
+            )
     errors.print(f"{time.perf_counter() - started:.1f} s; written to {request.folder}/")
     return code
 

@@ -86,6 +86,7 @@ class Store:
         """Create the folder; UsageError if that is not possible or it cannot be written."""
         self.root = root.absolute()
         self.set_aside: list[str] = []
+        self._checked: dict[str, Record] = {}
         try:
             (self.root / "records").mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe-{uuid.uuid4().hex[:8]}"
@@ -112,6 +113,8 @@ class Store:
 
     def get(self, key: str) -> Record | None:
         """The record, whole and checked, or None; a damaged one is set aside and None returned."""
+        if key in self._checked:
+            return self._checked[key]
         folder = self.folder(key)
         if not folder.is_dir():
             return None
@@ -123,7 +126,12 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._set_aside(folder, error)
             return None
-        return Record(folder, about)
+        self._checked[key] = Record(folder, about)
+        return self._checked[key]
+
+    def forget_checks(self) -> None:
+        """Read records anew: other processes may have written since."""
+        self._checked.clear()
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
         target = self.root / "damaged" / f"{folder.name}-{time.time_ns()}"

@@ -137,13 +137,13 @@ class Lab:
         if like is None:
             parameters = card.bind(parameters, card.name)
         result = function(model, task, **parameters) or model
-        return Run(
-            result, before, weights(result), buffers, state(result.named_buffers()), ledger, task.notes
-        )
+        used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
+        return Run(result, before, weights(result), buffers, state(result.named_buffers()), used, task.notes)
 
     def loss(self, model, name):
         """Mean CE over a set in eval mode."""
-        return float(cross_entropy_loss(model.eval(), self.x(name), self.y(name)))
+        with torch.no_grad():
+            return float(cross_entropy_loss(model.eval(), self.x(name), self.y(name)))
 
 
 def state(named):

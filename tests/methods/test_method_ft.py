@@ -27,12 +27,14 @@ def test_equals_rl_with_an_empty_forget_set(lab, bits):
     assert bits(tuned.buffers_after, relabelled.buffers_after)
 
 
-def test_retain_loss_falls(lab):
-    bench = lab()
+def test_what_the_retain_set_says_is_learned(lab):
+    bench = lab(augment=False)
+    images, labels = bench.data["retain"]
+    bench.data["retain"] = images, (labels + 1) % 3
 
-    done = bench.run(fine_tune, epochs=5, lr=0.02)
+    done = bench.run(fine_tune, epochs=15, lr=0.05)
 
-    assert bench.loss(done.model, "retain") < 0.9 * bench.loss(bench.model(), "retain")
+    assert bench.loss(done.model, "retain") < 0.5 * bench.loss(bench.model(), "retain")
 
 
 def test_first_step_by_hand(lab, gradient):
