@@ -123,5 +123,5 @@ def source_digest(file: Path) -> str:
                 if package == _PACKAGE and (_HERE / f"{stem}.py").is_file():
                     todo.append(_HERE / f"{stem}.py")
     # By content, not by path: the same code has the same digest wherever it is installed.
-    parts = sorted(hashlib.sha256(content).digest() for content in found.values())
+    parts = (hashlib.sha256(content).digest() for content in found.values())
     return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -27,7 +27,7 @@ def js_bits(logits: Logits, others: Logits) -> Floats:
     terms = np.exp(log_p) * (np.log(2.0) - np.logaddexp(0.0, apart))
     terms += np.exp(log_q) * (np.log(2.0) - np.logaddexp(0.0, -apart))
     nats = 0.5 * np.sort(terms, axis=1).sum(axis=1)
-    # Rounding can leave -1e-17.
+    # Rounding can leave -1e-16, or that much above 1.
     out: Floats = np.clip(nats / np.log(2.0), 0.0, 1.0)
     return out
 

@@ -54,11 +54,9 @@ def matched_tpr(targets: Scored, test: Scored, max_fpr: float = MAX_FPR) -> floa
     weights = have[theirs[1]] / (len(mine[1]) * there[theirs[1]])
     order = np.argsort(-theirs[0], kind="stable")
     falling, rate = theirs[0][order], np.cumsum(weights[order])
-    # The rate at a threshold counts all scores tied with it: that of the last of a run of ties.
-    last = np.append(falling[1:] != falling[:-1], True)
     # The slack is for the rounding of the sum: ten in a thousand are 1 %, not more.
-    above = last & (rate > max_fpr + 1e-9)
-    return 100.0 * float((mine[0] > falling[above][0]).mean())
+    first_too_many = falling[rate > max_fpr + 1e-9][0]
+    return 100.0 * int((mine[0] > first_too_many).sum()) / len(mine[0])
 
 
 def _only(scored: Scored, classes: NDArray[np.int64]) -> Scored:

@@ -85,6 +85,14 @@ def test_monotone_maps_change_nothing(f):
     assert 50 < matched_auc(targets, test) < 100
 
 
+def test_the_numbers_of_the_classes_change_no_bit():
+    rng = np.random.default_rng(5)
+    targets, test = draw(rng, 900, 30, 100, 0.4), draw(rng, 1100, 30, 100)
+    for f in (matched_auc, matched_tpr):
+        new = [rng.permutation(30) for _ in range(20)]
+        assert {f((targets[0], p[targets[1]]), (test[0], p[test[1]])) for p in new} == {f(targets, test)}
+
+
 def test_a_mix_of_easy_and_hard_classes_is_no_membership():
     """The same distribution in each class, but forget holds more of the easy one."""
     rng = np.random.default_rng(2)

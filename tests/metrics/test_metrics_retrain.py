@@ -53,6 +53,16 @@ def test_divergence_of_copies_is_exactly_0():
     assert js_bits(z.astype(np.float64), z.astype(np.float64) + 64.0).max() < 1e-12
 
 
+def test_rounding_leaves_no_divergence_below_0_or_above_1_bit():
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 10, (2000, 10))
+    assert js_bits(z, z + rng.normal(0, 1e-8, z.shape)).min() >= 0.0
+    low, high = 1e4 * (np.arange(10) < 5), 1e4 * (np.arange(10) >= 5)
+    apart = js_bits(z + low, rng.normal(0, 10, z.shape) + high)
+    assert apart.max() <= 1.0
+    assert apart.min() == pytest.approx(1.0)
+
+
 def test_by_hand():
     def outputs(forget, retain, test):
         sets = {"forget": forget, "retain": retain, "test": test}

@@ -42,8 +42,9 @@ def test_beyond_exact_enumeration_p_is_the_same_every_time():
 
 
 @pytest.mark.parametrize("margin", [0.5, 1.0, 3.0])
-def test_equivalence_is_the_worse_of_two_one_sided_t_tests(margin):
-    x, y = pairs(6)
+@pytest.mark.parametrize("shift", [0.8, -0.8])
+def test_equivalence_is_the_worse_of_two_one_sided_t_tests(margin, shift):
+    x, y = pairs(6, shift)
     low = stats.ttest_1samp(x - y, -margin, alternative="greater").pvalue
     high = stats.ttest_1samp(x - y, margin, alternative="less").pvalue
     assert paired_differences(x, y, margin).p_equivalent == pytest.approx(max(low, high))

@@ -5,6 +5,7 @@ import pytest
 from sklearn.svm import SVC
 
 from mubench.metrics import all_metrics, evaluate_row
+from mubench.metrics.svc import share_of_nonmembers
 from mubench.outputs import Outputs
 
 METRIC = {"mia_svc": all_metrics()["mia_svc"]}
@@ -35,6 +36,36 @@ def published(outputs):
 def test_agrees_with_scikit_learn_called_directly(model, forgotten, lift, sizes):
     o = model(seed=5, lift=lift, sizes=sizes, forgotten=forgotten)
     assert value(o) == pytest.approx(published(o), abs=0.1)
+
+
+@pytest.fixture
+def overlapping():
+    """Probabilities of members and non-members that overlap, and a grid on which boundaries show."""
+    rng = np.random.default_rng(0)
+    return rng.beta(2, 1, 300), rng.beta(1, 1, 300), np.linspace(0, 1, 4001)
+
+
+def direct(members, nonmembers, targets, **changed):
+    clf = SVC(**{"C": 3, "gamma": "auto", "kernel": "rbf", **changed})
+    clf.fit(np.concatenate([members, nonmembers])[:, None], np.repeat([1, 0], len(members)))
+    return 100.0 * np.mean(clf.predict(targets[:, None]) == 0)
+
+
+def test_the_machine_is_this_one_and_no_other(overlapping):
+    got = share_of_nonmembers(*overlapping)
+    assert got == pytest.approx(direct(*overlapping), abs=0.1)
+    for other in ({"C": 1}, {"C": 10}, {"gamma": "scale"}, {"kernel": "linear"}):
+        assert got != pytest.approx(direct(*overlapping, **other), abs=0.1)
+
+
+def test_the_order_of_shadows_does_not_move_the_boundary(overlapping):
+    members, nonmembers, grid = overlapping
+    got = share_of_nonmembers(*overlapping)
+    orders = [np.random.default_rng(seed) for seed in range(8)]
+    shuffled = [(g.permutation(members), g.permutation(nonmembers), grid) for g in orders]
+    assert {share_of_nonmembers(*s) for s in shuffled} == {got}
+    # Called directly, the solver stops elsewhere for some of these orders.
+    assert len({direct(*s) for s in shuffled}) > 1
 
 
 def test_the_cases_are_not_all_alike(model):

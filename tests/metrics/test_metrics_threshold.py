@@ -160,6 +160,19 @@ def test_a_forgotten_class_falls_back_to_the_global_threshold(model):
     assert levels[0] > levels[1] > levels[2] == 0.0
 
 
+def test_a_class_without_nonmembers_falls_back_too(model):
+    o = model(classes=3)
+    kept = o.labels["test"] != 1
+    parts = [{**part, "test": part["test"][kept]} for part in (o.logits, o.labels)]
+    (result,) = attack([Outputs(*parts)], classwise=True)
+    assert result["mia_fallback_classes"] == 1.0
+    # Moving only class 1's forget images across the global threshold moves the result.
+    for z, expected in ((50.0, 0.0), (-50.0, 100.0)):
+        moved = z * np.eye(3, dtype=np.float32)[np.ones(10, int)]
+        logits, labels = {**parts[0], "forget": moved}, {**parts[1], "forget": np.ones(10, np.int64)}
+        assert values([Outputs(logits, labels)], classwise=True) == [expected]
+
+
 def test_nonmembers_are_the_remaining_classes_only(model):
     o = model(forgotten=(2,))
     before = attack([o])
