@@ -57,7 +57,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
         "paper": suite.paper,
         "resolved": suite.model_dump(by_alias=True, exclude={"notes"}),
         "data": {"name": plan.dataset.name, "sha256": plan.dataset.digest},
-        "splits": {str(seed): s.manifest() for seed, s in plan.splits.items()},
+        "splits": {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()},
     }
     return Results(suite.title, plan.rows, suite.metrics, notes, about)
 

@@ -169,6 +169,8 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     started = time.perf_counter()
     plan = prepare(request)
     results.check_writable(request.folder)
+    for split in plan.splits.values():
+        request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     missing = plan.missing(request.store, request.exclusive_timing)
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
     jobs = min(jobs, 1) if request.exclusive_timing else jobs

@@ -193,6 +193,12 @@ class Store:
         """The cell has succeeded, or is tried anew."""
         self._failure_file(key).unlink(missing_ok=True)
 
+    def save_text(self, kind: str, name: str, text: str) -> None:
+        """Keep a text whose name says its content; what is there already stays."""
+        path = self.root / kind / name
+        if not path.exists():
+            write_atomic(path, text.encode())
+
     def cached_json(self, kind: str, key: str) -> Any | None:
         """A derived value (metrics) saved under `key`, or None."""
         try:

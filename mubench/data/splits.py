@@ -58,6 +58,12 @@ class Split:
             for part in [getattr(self, name)]
         }
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the digests of all sets: the name of the split's file."""
+        parts = "".join(entry["sha256"] for entry in self.manifest().values())
+        return hashlib.sha256(parts.encode()).hexdigest()
+
     def to_json(self) -> str:
         """The whole manifest: indices, counts and digests of every set."""
         parts = self.manifest()

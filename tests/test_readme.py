@@ -1,0 +1,57 @@
+"""What the README promises is what the project holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _commands() -> list[str]:
+    return [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+
+
+def test_the_gate_runs_exactly_the_readmes_test_command() -> None:
+    tests = [line for line in _commands() if line.endswith("tox")]
+    assert len(tests) == 1
+    assert tests[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_readmes_table_is_the_one_the_program_wrote() -> None:
+    written = (ROOT / "results" / "digits-random-50" / "table.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- table -->\n(.*?)\n<!-- /table -->", README, re.S)
+    assert shown is not None
+    assert shown.group(1).strip() == written.strip()
+
+
+def test_the_readmes_pictures_exist() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(pictures) >= 2
+    assert [p for p in pictures if not (ROOT / p).is_file()] == []
+
+
+def test_every_command_and_option_of_the_readme_exists() -> None:
+    from mubench.cli import main
+
+    for line in _commands():
+        for call in re.findall(r"mubench (\w.*?)(?:#|&&|$)", line):
+            words = call.split()
+            command = main.commands.get(words[0])
+            assert command is not None, line
+            known = {o for p in command.params for o in p.opts}
+            assert [w for w in words if w.startswith("--") and w not in known] == [], line
+
+
+@pytest.mark.parametrize("name", ["half-hearted"])
+def test_the_readmes_plugin_loads(name: str, tmp_path: Path) -> None:
+    from mubench.registry import load_plugin
+
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    file = tmp_path / "half_hearted.py"
+    file.write_text(code, encoding="utf-8")
+    (card,) = load_plugin(file)
+    assert (card.name, card.sees, card.parameters[0].name) == (name, ("forget",), "lr")
