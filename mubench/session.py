@@ -147,14 +147,19 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     path = suite.find(request.suite)
     loaded = suite.load(path, request.profile, [suite.parse_set(s) for s in request.sets])
     known = registry.load(request.plugins, request.store.root / "cards")
-    dev, rows = tuning.development(loaded, known, _names(request.methods), trials, seeds)
-    plan = harness.make_plan(dev, known, request.store, request.device, str(path))
-    missing = plan.missing(request.store)
-    jobs = default_jobs(plan.device, dev.threads) if request.jobs is None else request.jobs
-    errors.print(f"{len(rows)} trials on {seeds} development forget sets; {len(missing)} cells to run")
-    with _progress(errors, len(missing)) as report:
-        execute(missing, request.store, jobs, report)
-    frame = tuning.score(plan, rows, request.store)
+    best: dict[str, dict[str, Any]] | None = None
+    for stage in ("spread over the search space", "close to the best"):
+        dev, rows = tuning.development(loaded, known, _names(request.methods), trials, seeds, best)
+        plan = harness.make_plan(dev, known, request.store, request.device, str(path))
+        missing = plan.missing(request.store)
+        jobs = default_jobs(plan.device, dev.threads) if request.jobs is None else request.jobs
+        errors.print(
+            f"{len(rows)} trials {stage}, on {seeds} development forget sets; {len(missing)} cells to run"
+        )
+        with _progress(errors, len(missing)) as report:
+            execute(missing, request.store, jobs, report)
+        frame = tuning.score(plan, rows, request.store)
+        best = tuning.winners(frame)
     folder = request.out or Path("results") / f"{path.stem}-tuning"
     shown = frame.assign(parameters=frame["parameters"].map(json.dumps))
     write_atomic(folder / "tuning.csv", shown.to_csv(index=False, float_format="%.4f").encode())

@@ -1,7 +1,8 @@
 """Tuning on data that the table never sees: development forget sets and validation images.
 
-Every method gets the same number of trials, drawn from its declared search space. A trial is an
-ordinary row of an ordinary run, so it is cached, resumed and timed like any other.
+Every method gets the same number of trials: three quarters spread over its declared search space, the
+rest close to the best of those. A trial is an ordinary row of an ordinary run, so it is cached,
+resumed and timed like any other.
 """
 
 from __future__ import annotations
@@ -37,38 +38,61 @@ class Trial:
     parameters: dict[str, Any]
 
 
-def draw(card: Card, trials: int) -> list[dict[str, Any]]:
-    """`trials` points of the card's search space: a scrambled Halton sequence, the same at every call."""
+def explored(trials: int) -> int:
+    """How many of the trials are spread over the whole space."""
+    return max(1, trials * 3 // 4)
+
+
+def draw(card: Card, trials: int, near: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """`trials` points of the card's search space: a scrambled Halton sequence, the same at every call.
+
+    near: stay within a tenth of each range, on its logarithmic scale, either side of this point.
+    """
     from scipy.stats import qmc
 
     names = sorted(card.search)
     points = qmc.Halton(len(names), rng=stream_seed(0, "tune", card.name)).random(trials)
     return [
-        {n: _value(card.search[n], float(u)) for n, u in zip(names, point, strict=True)} for point in points
+        {n: _value(card.search[n], float(u), (near or {}).get(n)) for n, u in zip(names, point, strict=True)}
+        for point in points
     ]
 
 
-def _value(space: Mapping[str, Any], u: float) -> Any:
+def _value(space: Mapping[str, Any], u: float, near: Any = None) -> Any:
     if "log" in space:
         low, high = (math.log(v) for v in space["log"])
+        if near is not None:
+            tenth = (high - low) / 10
+            low, high = max(low, math.log(near) - tenth), min(high, math.log(near) + tenth)
         return float(f"{math.exp(low + u * (high - low)):.3g}")
     choices = space["choices"]
     return choices[min(int(u * len(choices)), len(choices) - 1)]
 
 
 def development(
-    suite: Suite, registry: Registry, names: Sequence[str], trials: int, seeds: int
+    suite: Suite,
+    registry: Registry,
+    names: Sequence[str],
+    trials: int,
+    seeds: int,
+    best: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Suite, list[Trial]]:
-    """The suite with development seeds, and a row for each trial of each method that can be tuned."""
+    """The suite with development seeds, and a row for each trial of each method that can be tuned.
+
+    Without `best` (method -> parameters), the trials spread over the whole space alone.
+    """
     if set(range(FIRST_SEED, FIRST_SEED + seeds)) & set(suite.seeds):
         raise UsageError(f"seeds from {FIRST_SEED} on are kept for development")
     cards = [registry.get(n, "--methods") for n in names or suite.methods]
-    found = [
-        Trial(f"{card.name} #{i}", card.name, parameters)
-        for card in cards
-        if card.search and suite.forget.scenario in card.scenarios
-        for i, parameters in enumerate(draw(card, trials))
-    ]
+    wide = explored(trials)
+    found = []
+    for card in cards:
+        if not card.search or suite.forget.scenario not in card.scenarios:
+            continue
+        points = draw(card, wide)
+        if best is not None and card.name in best:
+            points += draw(card, trials - wide, best[card.name])
+        found += [Trial(f"{card.name} #{i}", card.name, p) for i, p in enumerate(points)]
     rows = [Variant(name=t.row, base=t.method, parameters=t.parameters) for t in found]
     dev = list(range(FIRST_SEED, FIRST_SEED + seeds))
     fixed = [c.name for c in cards if c.role in ("reference", "baseline")]
@@ -124,14 +148,19 @@ def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
     )
 
 
+def winners(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Method -> the parameters of its best trial; a method whose trials all failed is left out."""
+    best = frame.dropna(subset=["score"]).groupby("method", sort=False)["parameters"].first()
+    return {str(method): parameters for method, parameters in best.items()}
+
+
 def as_toml(frame: pd.DataFrame) -> str:
     """The best trial of each method as the tables of a suite's file."""
-    best = frame.dropna(subset=["score"]).groupby("method", sort=False).first()
     lines = []
-    for method, line in best.iterrows():
-        name = f'"{method}"' if not str(method).replace("-", "").isalnum() else method
+    for method, parameters in winners(frame).items():
+        name = f'"{method}"' if not method.replace("-", "").isalnum() else method
         lines.append(f"[methods.{name}]")
-        lines += [f"{k} = {_toml(v)}" for k, v in sorted(line["parameters"].items())]
+        lines += [f"{k} = {_toml(v)}" for k, v in sorted(parameters.items())]
         lines.append("")
     return "\n".join(lines)
 

@@ -1,0 +1,136 @@
+"""A made-up dataset, suites and plugins written from strings, and runs of them in a folder of their own."""
+
+import os
+import textwrap
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models are slower on more
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+
+SUITE = """
+title = "tiny"
+dataset = "blobs"
+model = "small-cnn"
+seeds = [0]
+forget = { scenario = "random", percent = 20 }
+batch_size = 32
+precision = "fp32"
+floor = false
+methods = ["Retrain"]
+[original]
+epochs = 1
+lr = 0.05
+milestones = []
+"""
+HEAD = """
+import os, sys, time
+import torch
+from torch import nn
+from mubench import Step, choice, cross_entropy_loss, log_uniform, method
+"""
+
+
+def blobs():
+    """180 grey images of 8 x 8 pixels in 3 classes, 60 of them for testing: learnt in one epoch."""
+    from mubench.data import Raw
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(180) % 3
+    images = rng.integers(0, 120, (180, 1, 8, 8))
+    for k in range(3):
+        images[labels == k, :, :, 2 * k : 2 * k + 4] += 120
+    return Raw(images.astype(np.uint8), labels, np.arange(180) >= 120, ("a", "b", "c"), padding=1)
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """The dataset "blobs", in this process only; workers have to make do with the real ones."""
+    from mubench.data import catalogue
+
+    known = {**catalogue.datasets(), "blobs": catalogue.Source("blobs", "made-up blobs", blobs, Path(__file__))}
+    monkeypatch.setattr(catalogue, "datasets", lambda: known)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty working directory; nothing is written outside it."""
+    monkeypatch.setenv("MUBENCH_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def suite_file(tmp_path):
+    """`suite_file(change="", name="tiny", drop=())`: SUITE with lines of TOML put in front of its tables.
+
+    A line replaces the suite's own line of the same key.
+    """
+
+    def write(change="", name="tiny", drop=(), tables=""):
+        new = [line.strip() for line in textwrap.dedent(change).strip().splitlines()]
+        replaced = {line.partition("=")[0].strip() for line in new} | set(drop)
+        top, _, recipe = SUITE.strip().partition("[original]")
+        old = [line for line in top.splitlines() if line.partition("=")[0].strip() not in replaced]
+        rest = "" if "[original]" in tables else f"[original]{recipe}"
+        path = tmp_path / f"{name}.toml"
+        path.write_text("\n".join([*new, *old, rest, textwrap.dedent(tables)]), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def plugin_file(tmp_path):
+    """`plugin_file(body, name="mine")`: a Python file with the usual imports and this body."""
+
+    def write(body, name="mine", head=HEAD):
+        path = tmp_path / f"{name}.py"
+        path.write_text(head + textwrap.dedent(body), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def bench(home, made_up, suite_file):
+    """`bench(change, plugins=(), jobs=0, store="store", ...)`: a suite planned and run, as `mubench run` does.
+
+    Returns (plan, outcomes by (row's method or "", seed, run), store).
+    """
+    from mubench.executor import execute
+    from mubench.session import Request, prepare
+    from mubench.store import Store
+
+    def run(change="", plugins=(), jobs=0, store="store", tables="", dry=False, **options):
+        path = suite_file(change, tables=tables)
+        root = store if isinstance(store, Store) else Store(home / store)
+        plan = prepare(Request(str(path), root, plugins=tuple(plugins), device="cpu", **options))
+        if dry:
+            return plan
+        outcomes = execute(plan.missing(root), root, jobs)
+        root.forget_checks()
+        names = [(o.cell.card.name if o.cell.card else "", o.cell.seed, o.cell.run) for o in outcomes]
+        return plan, dict(zip(names, outcomes, strict=True)), root
+
+    return run
+
+
+@pytest.fixture
+def keys():
+    """`keys(plan)`: row -> seed -> key, and "" for the originals."""
+
+    def of(plan):
+        originals = {c.seed: c.key for c in plan.cells if c.card is None}
+        return {"": originals, **{row.name: row.keys for row in plan.rows}}
+
+    return of
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Tables without plots, which take seconds."""
+    monkeypatch.setattr("mubench.report.draw", lambda *_: [])
