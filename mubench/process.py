@@ -67,6 +67,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._log: _Log | None = None
         self._guard = threading.Lock()
+        self._ready = False
         self._closed = False
 
     def _running(self) -> tuple[subprocess.Popen[bytes], _Log] | None:
@@ -78,6 +79,7 @@ class Process:
                 self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe)
                 assert self._process.stderr is not None
                 self._log = _Log(self._process.stderr)
+                self._ready = False
             return self._process, self._log
 
     def run(self, cell: Cell) -> tuple[str, str]:
@@ -89,6 +91,8 @@ class Process:
         assert process.stdin is not None
         assert process.stdout is not None
         log.open(self._store, cell.key)
+        if not self._ready:
+            self._ready = bool(process.stdout.readline())  # torch is imported: the cell's time begins
         late = threading.Event()
 
         def stop() -> None:

@@ -78,6 +78,8 @@ def serve(store: Store, requests: TextIO, replies: TextIO) -> None:
     """Answer each request line until the input ends."""
     import mubench.runner  # noqa: F401 - imports torch before the first cell is timed
 
+    replies.write("ready\n")
+    replies.flush()
     for line in requests:
         reply = run_one(line, store)
         for stream in (sys.stdout, sys.stderr):

@@ -50,7 +50,10 @@ def made_up(monkeypatch):
     """The dataset "blobs", in this process only; workers have to make do with the real ones."""
     from mubench.data import catalogue
 
-    known = {**catalogue.datasets(), "blobs": catalogue.Source("blobs", "made-up blobs", blobs, Path(__file__))}
+    known = {
+        **catalogue.datasets(),
+        "blobs": catalogue.Source("blobs", "made-up blobs", blobs, Path(__file__)),
+    }
     monkeypatch.setattr(catalogue, "datasets", lambda: known)
 
 
@@ -97,7 +100,7 @@ def plugin_file(tmp_path):
 
 @pytest.fixture
 def bench(home, made_up, suite_file):
-    """`bench(change, plugins=(), jobs=0, store="store", ...)`: a suite planned and run, as `mubench run` does.
+    """`bench(change, plugins=(), jobs=0, store="store", ...)`: a suite planned and run, as by `mubench run`.
 
     Returns (plan, outcomes by (row's method or "", seed, run), store).
     """
