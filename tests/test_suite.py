@@ -236,7 +236,7 @@ def _shipped():
             yield name, profile
 
 
-@pytest.mark.parametrize(("name", "profile"), _shipped())
+@pytest.mark.parametrize(("name", "profile"), list(_shipped()))
 def test_shipped_suites_load_and_their_parameters_bind(name, profile):
     loaded, known = suite.load(suite.find(name), profile), load_registry()
 
