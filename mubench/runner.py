@@ -6,12 +6,10 @@ import copy
 import json
 import math
 import os
-import platform
 import random
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import mubench
 from mubench.cell import SETTING, Cell, Setting
 from mubench.data import Dataset, Split, forget_indices, load_dataset, make_split
 from mubench.data.batches import Augmentation, ImageSet
+from mubench.environment import environment
 from mubench.ledger import Ledger
 from mubench.models.classifier import Classifier, build
 from mubench.outputs import SETS
@@ -111,27 +109,6 @@ def _bench(setting_json: str, root: Path) -> Bench:
 def bench_for(setting: Setting, store: Store) -> Bench:
     """The bench of a setting, kept between cells of one process."""
     return _bench(SETTING.dump_json(setting, by_alias=True).decode(), store.root)
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the numbers were made with: versions, device, system."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
-    return {
-        "mubench": mubench.__version__,
-        "python": platform.python_version(),
-        **{p: metadata.version(p) for p in ("torch", "numpy")},
-        "device": device.type,
-        "hardware": name,
-        "system": platform.platform(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _reset(cell: Cell) -> None:

@@ -1,0 +1,54 @@
+"""What numbers were made with: versions, device, system."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mubench
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the numbers were made with: versions, device, system."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return {
+        "mubench": mubench.__version__,
+        "python": platform.python_version(),
+        **{p: metadata.version(p) for p in ("torch", "numpy")},
+        "device": device.type,
+        "hardware": name,
+        "system": platform.platform(),
+        "commit": _commit(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+@lru_cache
+def _commit() -> str | None:
+    """The commit of the checkout that mubench runs from, "+" if it was changed since; None elsewhere."""
+    home = Path(mubench.__file__).parents[1]
+    if not (home / ".git").exists():
+        return None
+    try:
+        said = [
+            subprocess.run(
+                ["git", "-C", str(home), *words], capture_output=True, text=True, check=True
+            ).stdout
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "mubench", "methods"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said[0].strip() + "+" * bool(said[1].strip())
