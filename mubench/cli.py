@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mubench.store import Store
 
 DEFAULT_SUITE = "digits-random-50"
+INTERRUPTED = 130  # as the shell says it of Ctrl-C
 
 
 class _Friendly(click.Group):
@@ -102,6 +105,10 @@ def run(**options: Any) -> None:
     code = run_suite(
         Request(**{**options, "store": _open_store(options["store"])}), _console(), _console(True)
     )
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # taking torch apart in good order can take longer than a person waits
     raise SystemExit(code)
 
 

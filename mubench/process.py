@@ -63,7 +63,8 @@ class Process:
     def __init__(self, store: Store, jobs: int, device: str) -> None:
         """`jobs` workers share the machine's memory; `device` is "cpu" or "cuda"."""
         self._store = store
-        self._command = [sys.executable, "-m", "mubench.worker", str(store.root), str(jobs), device]
+        # -P: a folder called mubench in the working directory must not stand in for the installed one
+        self._command = [sys.executable, "-P", "-m", "mubench.worker", str(store.root), str(jobs), device]
         self._process: subprocess.Popen[bytes] | None = None
         self._log: _Log | None = None
         self._guard = threading.Lock()
