@@ -216,7 +216,14 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(whole: Path, tmp_path: P
     store = tmp_path / "store"
     options = ["--suite", "tiny.toml", "--store", str(store), "--out", "out", "--jobs", "1"]
     command = [sys.executable, "-m", "mubench", "run", *options]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts what runs in its background with Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until = time.monotonic() + 60
     while len(list((store / "records").glob("*/*/record.json"))) < 3 and time.monotonic() < until:
         time.sleep(0.02)
