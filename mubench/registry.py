@@ -81,6 +81,9 @@ def source_files(path: Path) -> list[Path]:
                 names = [a.name for a in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+            elif isinstance(node, ast.ImportFrom) and node.level == 1:
+                near = [node.module] if node.module else [a.name for a in node.names]
+                todo += [f for n in near if (f := current.parent / f"{n.replace('.', '/')}.py").is_file()]
             for name in names:
                 if name.startswith(BUILT_IN + ".") and (file := _file_of(name)):
                     todo.append(file)

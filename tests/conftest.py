@@ -46,6 +46,12 @@ def blobs():
 
 
 @pytest.fixture
+def raw():
+    """The made-up dataset's arrays."""
+    return blobs()
+
+
+@pytest.fixture
 def made_up(monkeypatch):
     """The dataset "blobs", in this process only; workers have to make do with the real ones."""
     from mubench.data import catalogue
@@ -68,19 +74,19 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def suite_file(tmp_path):
-    """`suite_file(change="", name="tiny", drop=())`: SUITE with lines of TOML put in front of its tables.
+    """`suite_file(change="", name="tiny", drop=(), tables="")`: SUITE with lines of TOML replaced or added.
 
-    A line replaces the suite's own line of the same key.
+    The last line of a key counts; a key in `drop` is left out; `tables` follow at the end.
     """
 
     def write(change="", name="tiny", drop=(), tables=""):
-        new = [line.strip() for line in textwrap.dedent(change).strip().splitlines()]
-        replaced = {line.partition("=")[0].strip() for line in new} | set(drop)
         top, _, recipe = SUITE.strip().partition("[original]")
-        old = [line for line in top.splitlines() if line.partition("=")[0].strip() not in replaced]
+        lines = [line.strip() for line in (top + textwrap.dedent(change)).splitlines() if line.strip()]
+        by_key = {line.partition("=")[0].strip(): line for line in lines}
+        kept = [line for key, line in by_key.items() if key not in drop]
         rest = "" if "[original]" in tables else f"[original]{recipe}"
         path = tmp_path / f"{name}.toml"
-        path.write_text("\n".join([*new, *old, rest, textwrap.dedent(tables)]), encoding="utf-8")
+        path.write_text("\n".join([*kept, rest, textwrap.dedent(tables)]), encoding="utf-8")
         return path
 
     return write
