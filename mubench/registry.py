@@ -99,8 +99,8 @@ def source_digest(path: Path) -> str:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a plugin's file under a name of its own, once."""
-    name = "mubench_plugin_" + hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    """Import a plugin's file under a name of its own, once unless it was edited."""
+    name = "mubench_plugin_" + hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

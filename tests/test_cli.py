@@ -1,0 +1,272 @@
+"""The command line: exit codes, messages for people, and what it leaves on the disk."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import mubench
+from mubench.cli import main
+
+MINE = """
+@method("Mine", sees="forget", cite="N", search={{"lr": log_uniform(1e-3, 1.0)}})
+def mine(model, task, *, lr: float = 0.1):
+    "Mine in one line.\\n\\n    And more."
+    {}
+"""
+
+
+@pytest.fixture
+def call(home, made_up, no_pictures):
+    """`call(*words)` -> (exit code, stdout, stderr)."""
+
+    def run(*words):
+        result = CliRunner().invoke(main, [str(w) for w in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+@pytest.fixture
+def run(call, suite_file):
+    """`run(*words, change="")`: `mubench run` of the tiny suite in this process."""
+    return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
+
+
+def folders(home):
+    return sorted(p.name for p in (home / "results").iterdir())
+
+
+def test_a_good_run_prints_the_table_and_exits_with_0(run, home):
+    code, out, err = run(change='methods = ["FT"]')
+
+    assert code == 0, err
+    rows = [line.split() for line in out.splitlines() if line.startswith(" ") and "─" not in line]
+    assert [row[0] for row in rows if row] == ["Method", "Retrain", "Original", "FT"]
+    assert "tiny: 4 cells, 0 of them in the store; cpu, fp32, 0 at once" in err
+    assert "written to results/tiny/" in err
+    table = pd.read_csv(home / "results" / "tiny" / "table.csv")
+    assert list(table["method"]) == ["Retrain", "Original", "FT"]
+    assert table.loc[0, "avg_gap"] == 0
+    assert {"table.md", "table.tex", "cells.csv", "manifest.json"} <= {
+        p.name for p in (home / "results" / "tiny").iterdir()
+    }
+    assert (home / "store" / "records").is_dir()
+
+
+def test_a_failed_method_gives_1_and_the_table_is_still_written(run, home, plugin_file):
+    path = plugin_file(MINE.format("1 / 0"))
+
+    code, out, err = run("--plugin", path)
+
+    assert code == 1
+    assert "FAILED" in out
+    line = path.read_text().splitlines().index("    1 / 0") + 1
+    assert f"Mine failed at seed 0: ZeroDivisionError: division by zero (mine.py, line {line}); log: " in err
+    (folder,) = folders(home)
+    table = pd.read_csv(home / "results" / folder / "table.csv").set_index("method")
+    assert table["status"].to_dict() == {"Retrain": "ok", "Original": "ok", "Mine": "FAILED"}
+    assert table.loc["Mine", ["ua", "avg_gap"]].isna().all()
+    assert run("--plugin", path)[0] == 1
+    plugin_file(MINE.format("pass"))
+    code, _, err = run("--plugin", path)
+    assert (code, "3 cells, 3 of them" in err) == (0, False)
+
+
+def test_a_skipped_method_is_no_failure(run, plugin_file):
+    path = plugin_file(MINE.replace('cite="N"', 'cite="N", scenarios=["class"]').format("pass"))
+
+    code, out, _ = run("--plugin", path)
+
+    assert code == 0
+    assert "skipped" in out
+    assert "not for random forgetting, only class" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--methods", "FTT"], "unknown method 'FTT' in --methods. Did you mean 'FT'"),
+        (["--methods", " , "], "--methods names no method"),
+        (["--seeds", 2], "--seeds 2: the suite has 1 seeds"),
+        (["--seeds", 0], "--seeds 0: "),
+        (["--profile", "small"], "unknown profile 'small'. Known: none"),
+        (["--set", "seeds"], "write key=value"),
+        (["--set", "sedes=[1]"], "unknown key 'sedes'. Did you mean 'seeds'"),
+        (["--set", "methods.FT.lrr=1"], "unknown parameter 'lrr'"),
+        (["--set", "forget.percent=100"], "forget.percent: Input should be less than 100"),
+        (["--device", "gpu"], "unknown device 'gpu'; there are auto, cpu and cuda"),
+        (["--precision", "fp64"], "precision: "),
+        (["--jobs", "-1"], "-1 is not in the range"),
+        (["--plugin", "absent.py"], "plugin absent.py: there is no such file"),
+        (["--plugin", "broken.py"], "plugin broken.py cannot be loaded: SyntaxError"),
+        (["--suite", "digits"], "unknown suite 'digits'. Did you mean 'digits-"),
+        (["--suite", "."], "is a folder"),
+        (["--out", "tiny.toml/x"], "cannot be written: "),
+        (["--store", "tiny.toml/x"], "cannot be written: "),
+        (["--stroe", "x"], "No such option"),
+    ],
+)
+def test_wrong_usage_gives_2_and_one_line_that_says_what(run, home, words, message):
+    (home / "broken.py").write_text("def (:", encoding="utf-8")
+
+    code, out, err = run(*words)
+
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not list((home / "store" / "records").glob("*")) or "store" in words[0]
+
+
+def test_a_choice_of_rows_brings_retrain_and_original_along(run, home):
+    code, _, err = run("--methods", "GA,FT", change='methods = ["FT", "GA", "RL"]')
+
+    assert code == 0, err
+    (folder,) = folders(home)
+    manifest = json.loads((home / "results" / folder / "manifest.json").read_text())
+    assert [r["name"] for r in manifest["rows"]] == ["Retrain", "Original", "GA", "FT"]
+    assert manifest["overrides"] == {"methods": "GA,FT"}
+
+
+def test_an_override_goes_to_a_folder_of_its_own(run, home):
+    run()
+    run("--set", "original.lr=0.04")
+    run("--set", "original.lr=0.03")
+    run("--set", "original.lr=0.03")
+    code, _, _ = run("--out", "mine", "--set", "original.lr=0.03")
+
+    assert code == 0
+    assert len(folders(home)) == 3
+    assert "tiny" in folders(home)
+    assert sum(name.startswith("tiny-custom-") for name in folders(home)) == 2
+    assert (home / "mine" / "table.csv").is_file()
+
+
+def test_render_trains_nothing_and_gives_the_same_table(run, call, home):
+    run(change='methods = ["FT"]')
+    folder, records = home / "results" / "tiny", sorted((home / "store").rglob("*.safetensors"))
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    for target in (home / "tiny.toml", folder):
+        for name in before:
+            if name != "manifest.json":
+                (folder / name).unlink()
+        code, out, err = call("render", target)
+        assert code == 0, err
+        assert "FT" in out
+        assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert call("render", folder, "--out", "other")[0] == 0
+    assert (home / "other" / "table.csv").read_bytes() == before["table.csv"]
+    assert sorted((home / "store").rglob("*.safetensors")) == records
+
+
+def test_render_of_what_was_not_run_says_missing(call, suite_file, home):
+    code, out, _ = call("render", suite_file())
+
+    assert code == 1
+    assert "missing" in out
+    assert not list((home / "store" / "records").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["empty"], "manifest.json: cannot be read"),
+        (["damaged"], "not a manifest of mubench"),
+        (["nowhere/at"], "there is no such folder or suite file"),
+        (["digits-random"], "Did you mean 'digits-random-"),
+        (["empty", "--profile", "x"], "--profile and --plugin go with a suite"),
+    ],
+)
+def test_render_of_what_is_no_result(call, home, words, message):
+    for name in ("empty", "damaged"):
+        (home / name).mkdir()
+    (home / "damaged" / "manifest.json").write_text("[]", encoding="utf-8")
+
+    code, _, err = call("render", *words)
+
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("methods", {"Retrain", "Original", "FT", "GA", "RL", "SalUn", "WSS-CL", "l1-sparse"}),
+        ("suites", {"digits-random-10", "digits-random-50", "digits-class-3"}),
+        ("datasets", {"digits", "blobs"}),
+        ("metrics", {"ua", "ra", "ta", "mia", "mia_svc"}),
+    ],
+)
+def test_lists(call, monkeypatch, what, names):
+    monkeypatch.setattr("mubench.data.datasets", mubench.data.catalogue.datasets)
+    code, out, _ = call("list", what)
+    entries = json.loads(call("list", what, "--json")[1])
+
+    assert code == 0
+    assert names <= {e["name"] for e in entries}
+    assert [line.split()[0] for line in out.splitlines()] == [e["name"] for e in entries]
+    assert all(e["summary"] for e in entries)
+    kind = what.removesuffix("s")
+    for entry in entries:
+        if entry["name"] in names:
+            assert json.loads(call("show", kind, entry["name"], "--json")[1]) == entry
+
+
+def test_show_a_method_of_ones_own(call, plugin_file):
+    path = plugin_file(MINE.format("pass"))
+
+    code, out, _ = call("show", "method", "Mine", "--plugin", path)
+
+    assert code == 0
+    assert out.startswith("Mine\n\nMine in one line.\n\nAnd more.\n")
+    assert "lr: float = 0.1, searched in [0.001, 1] (log)" in out
+    assert "sees forget" in out
+    assert str(path) in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["list", "method"], "unknown list 'method'. Did you mean 'methods'"),
+        (["show", "methods", "FT"], "unknown kind 'methods'. Did you mean 'method'"),
+        (["show", "method", "SalUm"], "unknown method 'SalUm'. Did you mean 'SalUn'"),
+        (["show", "suite", "digits-random-11"], "Did you mean 'digits-random-10'"),
+        (["show", "metric", "maa"], "unknown metric 'maa'"),
+        (["show", "dataset", "zzz"], "unknown dataset 'zzz'"),
+        (["rum"], "No such command 'rum'"),
+    ],
+)
+def test_names_that_do_not_exist(call, words, message):
+    code, out, err = call(*words)
+
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_help_and_version_and_what_needs_no_torch_do_not_import_it(tmp_path):
+    script = """
+import sys
+from click.testing import CliRunner
+from mubench.cli import main
+for words in (["--help"], ["run", "--help"], ["--version"], ["list", "suites"]):
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, (words, result.output)
+    print(result.output)
+heavy = {"torch", "sklearn", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+    assert mubench.__version__ in done.stdout
+    assert list(Path(tmp_path).iterdir()) == []
