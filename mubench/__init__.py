@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Part of every record's key: raised when a change of the harness changes results.
-NUMERICS = 1
+NUMERICS = 2
 
 _HOME = {
     "Step": "mubench.training",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Protocol
 
 from mubench.cell import CELL, Cell
@@ -35,6 +37,26 @@ class Worker(Protocol):
     def close(self) -> None: ...
 
 
+@contextmanager
+def _watching_for_interrupts() -> Iterator[threading.Event]:
+    """Set when Ctrl-C is pressed inside: a method may also raise KeyboardInterrupt by itself."""
+    pressed = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before != signal.default_int_handler:
+        yield pressed  # somebody else handles it
+        return
+
+    def press(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Here:
     """Runs cells in this process (jobs = 0): for debugging, and where starting processes is slow."""
 
@@ -43,8 +65,12 @@ class Here:
         self._store = store
 
     def run(self, cell: Cell) -> tuple[str, str]:
-        """Run it; a method that ends the interpreter ends this one."""
-        reply = run_one(CELL.dump_json(cell, by_alias=True).decode(), self._store)
+        """Run it; a method that ends the interpreter ends this one. Ctrl-C is the user's, not a failure."""
+        with _watching_for_interrupts() as interrupted:
+            reply = run_one(CELL.dump_json(cell, by_alias=True).decode(), self._store)
+        if interrupted.is_set():
+            self._store.forget_failure(cell.key)
+            raise KeyboardInterrupt
         return reply["status"], reply["reason"]
 
     def close(self) -> None:

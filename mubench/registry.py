@@ -69,6 +69,7 @@ def _file_of(module: str) -> Path | None:
 
 def source_files(path: Path) -> list[Path]:
     """The file and, transitively, the methods' files it imports, sorted; none is executed."""
+    folders = importlib.import_module(BUILT_IN).__path__
     todo, found = [path], set()
     while todo:
         current = todo.pop()
@@ -84,9 +85,9 @@ def source_files(path: Path) -> list[Path]:
             elif isinstance(node, ast.ImportFrom) and node.level == 1:
                 near = [node.module] if node.module else [a.name for a in node.names]
                 todo += [f for n in near if (f := current.parent / f"{n.replace('.', '/')}.py").is_file()]
-            for name in names:
-                if name.startswith(BUILT_IN + ".") and (file := _file_of(name)):
-                    todo.append(file)
+            # by file name, not by find_spec: that would import the method, and so torch
+            stems = [n.removeprefix(BUILT_IN + ".") for n in names if n.startswith(BUILT_IN + ".")]
+            todo += [f for stem in stems for d in folders if (f := Path(d) / f"{stem}.py").is_file()]
     return sorted(found)
 
 

@@ -50,8 +50,9 @@ class Bench:
         self.labels = torch.from_numpy(self.labels_np).to(self.device)
         self.train, self.val, self.test = make_split(self.labels_np, raw.test, setting.val_percent)
         self.augmentation = Augmentation(raw.padding, raw.flip)
-        # float64 sums on the CPU: the normalisation does not depend on the device
-        seen = np.asarray(raw.images[self.train], dtype=np.float64) / 255
+        # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
+        # through its normalisation. float64 sums on the CPU: the same on every device.
+        seen = np.asarray(raw.images[self.val], dtype=np.float64) / 255
         self.mean = torch.tensor(seen.mean((0, 2, 3)), dtype=torch.float32)
         self.std = torch.tensor(seen.std((0, 2, 3)).clip(1e-3), dtype=torch.float32)
 

@@ -263,3 +263,11 @@ def test_cells_survive_the_way_to_another_process(bench):
 
     for cell in plan.cells:
         assert CELL.validate_json(CELL.dump_json(cell, by_alias=True)) == cell
+
+
+def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine, home):
+    with pytest.raises(KeyboardInterrupt):
+        mine("os.kill(os.getpid(), __import__('signal').SIGINT)\n    time.sleep(5)")
+
+    assert not list((home / "store" / "failures").glob("*"))
+    assert len(list((home / "store" / "records").glob("*/*"))) == 3  # the original, Retrain, Original

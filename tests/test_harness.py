@@ -1,9 +1,12 @@
 """From a suite to recorded cells: what a key says, what is skipped or refused, what Retrain may know."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from mubench import runner
 from mubench.cell import CELL
 from mubench.contract import differing
 from mubench.errors import UsageError
@@ -188,14 +191,23 @@ def test_seeds_differ_in_their_models_and_forget_sets(bench, keys):
     assert (one["logits.val"] != two["logits.val"]).all()
 
 
-def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys):
+def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys, monkeypatch):
     """The same with the forget set's pixels and labels destroyed, which the original does notice."""
     plan, _, clean = bench()
     cells = {(c.card.name if c.card else ""): c for c in plan.cells}
     harmed = Store(home / "harmed")
-    data = bench_for(cells[""].setting, harmed)
     rows = torch.from_numpy(plan.splits[0].forget)
-    data.images[rows] = torch.randint(256, data.images[rows].shape, dtype=torch.uint8)
+
+    def load(*arguments, real=runner.load_dataset):
+        """The pixels are destroyed before anything is computed from them, the normalisation too."""
+        found = real(*arguments)
+        images = np.array(found.raw.images)
+        images[rows] = 255
+        return replace(found, raw=replace(found.raw, images=images))
+
+    monkeypatch.setattr(runner, "load_dataset", load)
+    data = bench_for(cells[""].setting, harmed)
+    assert (data.images[rows] == 255).all()
     data.labels[rows] = (data.labels[rows] + 1) % 3
 
     for name in ("", "Retrain", "Original"):

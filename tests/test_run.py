@@ -142,6 +142,23 @@ def test_a_second_run_and_a_renamed_suite_train_nothing(whole: Path) -> None:
     assert _same(before, _logits(whole))
 
 
+def test_a_second_run_imports_neither_torch_nor_matplotlib(whole: Path) -> None:
+    script = """
+import sys
+from click.testing import CliRunner
+from mubench.cli import main
+result = CliRunner().invoke(main, ["run", *sys.argv[1:]])
+assert result.exit_code == 0, result.output
+print(sorted({"torch", "sklearn", "scipy", "matplotlib"} & set(sys.modules)))
+"""
+    (whole / "again.toml").write_text(SUITE, encoding="utf-8")
+    options = ["--suite", "again.toml", "--store", "store", "--out", "out"]
+    command = [sys.executable, "-P", "-c", script, *options]
+    done = subprocess.run(command, cwd=whole, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_render_gives_the_same_files_without_training(whole: Path) -> None:
     before = (whole / "out" / "table.md").read_text(encoding="utf-8")
     (whole / "out" / "table.md").unlink()
