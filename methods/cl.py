@@ -3,6 +3,7 @@
 CL is WSS-CL (arXiv 2508.04308) without its mask; WS-CL and WSS-CL add one and nothing else.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -23,13 +24,13 @@ SEARCH = {
 def kl_to_uniform(model, x):
     """KL(u || p) = -log K - mean_k log p_k, mean over the batch; its logit gradient is (p - u) / B."""
     log_p = model(x).log_softmax(1)
-    return -log_p.mean() - torch.log(log_p.new_tensor(log_p.shape[1]))
+    return -log_p.mean() - math.log(log_p.shape[1])
 
 
 def kl_from_uniform(model, x):
     """KL(p || u) = log K - H(p), mean over the batch: eq. 1 as printed; flat where p is confident."""
     log_p = model(x).log_softmax(1)
-    return (log_p.exp() * log_p).sum(1).mean() + torch.log(log_p.new_tensor(log_p.shape[1]))
+    return (log_p.exp() * log_p).sum(1).mean() + math.log(log_p.shape[1])
 
 
 def info_nce(anchor, positive, negatives, tau):

@@ -31,4 +31,4 @@ def l1_sparse(model, task, *, epochs: int = 10, lr: float = 0.01, gamma: float =
     fit = Step(model, loss if gamma else lambda m, x, y, _: cross_entropy_loss(m, x, y), lr)
     for strength in penalty(gamma, epochs, fade_out):
         for x, y in task.retain:
-            fit(x, y, x.new_tensor(strength))
+            fit(x, y, x.new_full((), strength))

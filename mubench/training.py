@@ -9,12 +9,15 @@ without restoring anything; a soft mask scales each weight's rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from mubench.capture import Replayer, plain_values
+from mubench.ledger import Ledger
 
 if TYPE_CHECKING:
     from mubench.data.batches import ImageSet
@@ -62,14 +65,29 @@ class Step:
         self._mask = None if mask is None else [torch.empty_like(p).copy_(mask[n]) for n, p in named.items()]
         self._velocity = [torch.zeros_like(p) for p in self._parameters]
         self.done = 0
+        self._replay: Replayer | None = None
+        if self._parameters and self._parameters[0].is_cuda:
+            # the rate lives on the device, so that a recorded step can read another one each time
+            self._rate = torch.zeros((), device=self._parameters[0].device)
+            ledger = getattr(model, "ledger", None) or Ledger()
+            self._replay = Replayer(
+                lambda batch: self._update(batch, self._rate), ledger, lambda: plain_values(loss)
+            )
 
     def __call__(self, *batch: Tensor) -> Tensor:
         """One update in train mode; returns the loss before it (detached, still on the device)."""
         if not self._model.training:
             self._model.train()
+        lr = self._lr * (self._schedule(self.done) if self._schedule else 1.0)
+        self.done += 1
+        if self._replay is None:
+            return self._update(batch, lr)
+        self._rate.fill_(lr)
+        return self._replay(batch)
+
+    def _update(self, batch: Sequence[Tensor], lr: float | Tensor) -> Tensor:
         loss = self._loss(self._model, *batch)
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-        lr = self._lr * (self._schedule(self.done) if self._schedule else 1.0)
         with torch.no_grad():
             if self._decay:
                 gradients = torch._foreach_add(gradients, self._parameters, alpha=self._decay)
@@ -77,8 +95,10 @@ class Step:
                 gradients = torch._foreach_mul(gradients, self._mask)
             torch._foreach_mul_(self._velocity, self._momentum)
             torch._foreach_add_(self._velocity, gradients)
-            torch._foreach_add_(self._parameters, self._velocity, alpha=-lr)
-        self.done += 1
+            if isinstance(lr, Tensor):
+                torch._foreach_sub_(self._parameters, torch._foreach_mul(self._velocity, lr))
+            else:
+                torch._foreach_add_(self._parameters, self._velocity, alpha=-lr)
         return loss.detach()
 
 

@@ -1,16 +1,44 @@
 """The models by name; importing this costs nothing, a model's own module imports torch.
 
 Each is a function: input channels -> (backbone that maps images to features, width of the features).
+Every other name is looked up among torchvision's classifiers.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from mubench.errors import unknown
 
+if TYPE_CHECKING:
+    from torch import nn
+
 MODELS = {
     "small-cnn": "mubench.models.small:small_cnn",
+    "resnet8": "mubench.models.resnet:resnet8",
+    "resnet20": "mubench.models.resnet:resnet20",
+    "resnet18": "mubench.models.resnet:resnet18",
+    "resnet50": "mubench.models.resnet:resnet50",
+    "vgg16-bn": "mubench.models.vgg:vgg16_bn",
 }
 
 
 def check_model(name: str) -> None:
     """UsageError with the nearest name if there is no such model."""
+    if name in MODELS:
+        return
+    from mubench.models.vision import names
+
+    if name not in names():
+        raise unknown("model", name, [*MODELS, *names()])
+
+
+def backbone(name: str, channels: int) -> tuple[nn.Module, int]:
+    """The model called `name` without its head, and the width of its features."""
     if name not in MODELS:
-        raise unknown("model", name, MODELS)
+        check_model(name)
+        return import_module("mubench.models.vision").with_small_stem(name, channels)  # type: ignore[no-any-return]
+    module, function = MODELS[name].split(":")
+    made: tuple[nn.Module, int] = getattr(import_module(module), function)(channels)
+    return made

@@ -6,13 +6,12 @@ Normalisation, memory layout and autocast live inside, so no method can forget t
 from __future__ import annotations
 
 import math
-from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
 from mubench.ledger import Ledger
-from mubench.models import MODELS, check_model
+from mubench.models import backbone
 
 
 class Classifier(nn.Module):
@@ -85,9 +84,9 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
 
 def build(name: str, num_classes: int, mean: Tensor, std: Tensor, rng: torch.Generator) -> Classifier:
     """A freshly initialised classifier on the CPU; `mean` and `std` are (C,), in [0, 1] units."""
-    check_model(name)
-    module, function = MODELS[name].split(":")
-    backbone, width = getattr(import_module(module), function)(len(mean))
-    model = Classifier(backbone, width, num_classes, mean, std)
+    # a network may draw from the global generator while it is put together
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(rng.initial_seed())
+        model = Classifier(*backbone(name, len(mean)), num_classes, mean, std)
     initialise(model, rng)
     return model.to(memory_format=torch.channels_last)
