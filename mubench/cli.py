@@ -133,6 +133,52 @@ def tune(trials: int, dev_seeds: int, **options: Any) -> None:
 
 
 @main.command()
+@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
+@click.option("--methods", help="Only these methods, comma-separated.")
+@click.option("--seeds", type=int, help="Only the first N seeds of the suite.")
+@_plugin_option
+@click.option("--profile", help="A profile of the suite.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Override the suite's.")
+@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
+@_store_option
+@_json_option
+def plan(as_json: bool, **options: Any) -> None:
+    """List a suite's cells, which are in the store, and the expected time of the rest."""
+    from mubench.outlook import plan_suite
+    from mubench.session import Request
+
+    request = Request(**{**options, "store": _open_store(options["store"])})
+    raise SystemExit(plan_suite(request, _console(), _console(True), as_json))
+
+
+@main.command()
+@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
+@click.option("--profile", help="A profile of the suite.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Override the suite's.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of each loop."
+)
+@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Of a turn.")
+@_store_option
+@_json_option
+def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **options: Any) -> None:
+    """Measure how fast this machine trains a suite's model, against a plain loop and the ceiling."""
+    from mubench.outlook import speed_suite
+    from mubench.session import Request
+
+    request = Request(**{**options, "store": _open_store(options["store"])})
+    code = speed_suite(
+        request, _console(), _console(True), threads=threads, rounds=rounds, seconds=seconds, as_json=as_json
+    )
+    raise SystemExit(code)
+
+
+@main.command()
 @click.argument("suite_or_folder")
 @_plugin_option
 @click.option("--profile", help="A profile of the suite.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mubench import harness, registry, results, suite, tuning
+from mubench import forecast, harness, registry, results, suite, tuning
 from mubench.device import default_jobs
 from mubench.errors import UsageError, unknown
 from mubench.executor import Outcome, execute
@@ -172,7 +172,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
 def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
-    plan = prepare(request)
+    plan, path = prepare(request), suite.find(request.suite)
     results.check_writable(request.folder)
     for split in plan.splits.values():
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
@@ -183,6 +183,11 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         f"{plan.suite.title}: {len(plan.cells)} cells, {len(plan.cells) - len(missing)} of them in the "
         f"store; {plan.device}, {plan.precision}, {jobs} at once"
     )
+    if forecast.worthwhile(plan, missing):
+        with errors.status("rehearsing the methods, measuring this machine"):
+            expected = forecast.forecast(plan, missing, request.store, jobs)
+        if expected is not None:
+            errors.print(forecast.advice(expected, plan.device, suite.profiles(path), request.profile))
     try:
         with _progress(errors, len(missing)) as report:
             outcomes = execute(missing, request.store, jobs, report)

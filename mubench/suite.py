@@ -143,6 +143,11 @@ def find(suite: str) -> Path:
     raise UsageError(f"unknown suite {suite!r}.{nearest(suite, known)}")
 
 
+def profiles(path: Path) -> list[str]:
+    """The names of a suite's profiles."""
+    return list(tomllib.loads(path.read_text(encoding="utf-8")).get("profiles", {}))
+
+
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `change` over it, table by table; lists and values are replaced."""
     merged = dict(base)

@@ -33,9 +33,12 @@ class Classifier(nn.Module):
         self.register_buffer("std", std.view(1, -1, 1, 1))
         self.ledger = Ledger()
         self.autocast: torch.dtype | None = None
+        self.channels_last = True
 
     def _features(self, x: Tensor) -> Tensor:
-        x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        x = (x - self.mean) / self.std
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         h: Tensor = self.backbone(x)
         return h
 

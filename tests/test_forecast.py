@@ -1,0 +1,131 @@
+"""Forecasts: what a rehearsal counts is the methods' cost formula, and time is that over the speed."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from mubench import forecast as module
+from mubench.cli import main
+from mubench.forecast import Forecast, forecast, rehearse
+from mubench.outlook import advice, duration
+from mubench.store import Store
+
+SIZES = {"forget": 24, "retain": 84, "val": 12, "test": 60}
+ROWS = 'methods = ["Retrain", "FT", "GA", "RL", "CL", "SalUn"]'
+
+
+def cost(n_f, n_r):
+    """What each method's docstring promises; Retrain runs the recipe's one epoch."""
+    return {
+        "Retrain": n_r,
+        "FT": 10 * n_r,
+        "GA": 5 * n_f,
+        "RL": 10 * (n_f + n_r),
+        "CL": n_f + 10 * (2 * n_f + n_f / 3 + n_r),
+        "SalUn": n_f + 10 * (n_f + n_r),
+    }
+
+
+COST = cost(SIZES["forget"], SIZES["retain"])
+
+
+@pytest.fixture
+def store(home):
+    return Store(home / "store")
+
+
+def by_row(plan):
+    return {cell.card.name: cell for cell in plan.cells if cell.card}
+
+
+def test_rehearsals_count_what_the_methods_cost(bench):
+    cells = by_row(bench(ROWS, dry=True))
+
+    for name, cost in COST.items():
+        assert rehearse(cells[name], SIZES, 3) == pytest.approx(cost, rel=0.02), name
+
+
+def test_large_sets_are_rehearsed_small(bench, monkeypatch):
+    monkeypatch.setattr(module, "STAND_IN", 54)
+    many = {name: 10 * n for name, n in SIZES.items()}
+    cells = by_row(bench(ROWS, dry=True))
+
+    for name, cost in COST.items():
+        assert rehearse(cells[name], many, 3) == pytest.approx(10 * cost, rel=0.06), name
+
+
+def test_a_method_that_cannot_be_rehearsed_counts_as_the_others_do(bench, plugin_file, store):
+    path = plugin_file("""
+    @method("Exit", sees="forget")
+    def leave(model, task):
+        print("noise")
+        sys.exit(3)
+    """)
+    plan = bench('methods = ["FT", "Exit"]', plugins=[path], dry=True)
+    cells = by_row(plan)
+    found = forecast(plan, plan.cells, store, jobs=2)
+
+    assert rehearse(cells["Exit"], SIZES, 3) is None
+    alone = [found.seconds[c.key] for c in plan.cells if c.card is None or c.card.name != "Exit"]
+    assert min(alone) < found.seconds[cells["Exit"].key] < max(alone)
+
+
+def test_time_is_cost_over_speed(bench, store):
+    plan = bench(ROWS, dry=True)
+    found = forecast(plan, plan.cells, store, jobs=2)
+    split = plan.splits[0]
+    promised = cost(len(split.forget), len(split.retain))
+    evaluated = len(plan.dataset.raw.labels) / 3
+
+    for name, cell in by_row(plan).items():
+        if name in promised:
+            expected = (promised[name] + evaluated) / found.samples_per_second
+            assert found.seconds[cell.key] == pytest.approx(expected, rel=0.02), name
+    assert found.total == pytest.approx(sum(found.seconds.values()) / 2)
+    assert set(found.seconds) == {c.key for c in plan.cells}
+
+
+def test_nothing_missing_takes_no_time(bench, store):
+    plan = bench(dry=True)
+
+    assert forecast(plan, [], store, jobs=2).total == 0
+
+
+def test_a_long_run_on_a_cpu_names_the_small_profile():
+    long, short = Forecast(100.0, {"a": 9000.0}, 2), Forecast(100.0, {"a": 5000.0}, 2)
+
+    assert "--profile small" in advice(long, "cpu", ["small"], None)
+    assert "75 min" in advice(long, "cpu", ["small"], None)
+    for other in (
+        advice(short, "cpu", ["small"], None),
+        advice(long, "cuda", ["small"], None),
+        advice(long, "cpu", [], None),
+        advice(long, "cpu", ["small"], "small"),
+    ):
+        assert "--profile" not in other
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3.4, "3 s"), (89, "89 s"), (700, "12 min"), (5400, "1 h 30 min"), (12_000, "3 h 20 min")],
+)
+def test_durations_as_people_say_them(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_plan_tells_what_is_cached(bench, home):
+    _, outcomes, store = bench('methods = ["FT"]')
+    assert {o.status for o in outcomes.values()} == {"ok"}
+    arguments = ["plan", "--suite", "tiny.toml", "--store", str(store.root), "--device", "cpu", "--json"]
+
+    done = json.loads(CliRunner().invoke(main, arguments).stdout)
+    more = json.loads(CliRunner().invoke(main, [*arguments, "--set", "seeds=[0,1]"]).stdout)
+
+    assert {c["cached"] for c in done["cells"]} == {True}
+    assert done["seconds"] == 0
+    assert {(c["row"], c["seed"]) for c in more["cells"] if not c["cached"]} == {
+        (row, 1) for row in ("original model", "Retrain", "Original", "FT")
+    }
+    assert all((c["seconds"] is None) == c["cached"] for c in more["cells"])
+    assert more["seconds"] > 0
