@@ -56,6 +56,21 @@ def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        os.environ["MUBENCH_DATA"] = str(path.absolute())  # workers inherit it
+
+
+def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--data-root",
+        type=click.Path(path_type=Path, file_okay=False),
+        expose_value=False,
+        callback=_keep_data_root,
+        help="Where datasets lie. Default: $MUBENCH_DATA or the user's data folder.",
+    )(command)
+
+
 def _plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--plugin",
@@ -97,6 +112,7 @@ def _console(stderr: bool = False) -> Console:
 @click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process.")
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
 @_store_option
+@_data_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
 def run(**options: Any) -> None:
     """Run a suite: train what is missing, print the table, write tables and plots."""
@@ -123,6 +139,7 @@ def run(**options: Any) -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
 @_store_option
+@_data_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
 def tune(trials: int, dev_seeds: int, **options: Any) -> None:
     """Search hyper-parameters on validation data and development forget sets."""
@@ -143,6 +160,7 @@ def tune(trials: int, dev_seeds: int, **options: Any) -> None:
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Override the suite's.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
 @_store_option
+@_data_option
 @_json_option
 def plan(as_json: bool, **options: Any) -> None:
     """List a suite's cells, which are in the store, and the expected time of the rest."""
@@ -165,6 +183,7 @@ def plan(as_json: bool, **options: Any) -> None:
 )
 @click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Of a turn.")
 @_store_option
+@_data_option
 @_json_option
 def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **options: Any) -> None:
     """Measure how fast this machine trains a suite's model, against a plain loop and the ceiling."""
@@ -183,6 +202,7 @@ def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **opt
 @_plugin_option
 @click.option("--profile", help="A profile of the suite.")
 @_store_option
+@_data_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
 def render(**options: Any) -> None:
     """Make tables and plots of SUITE-OR-FOLDER from the store, training nothing."""

@@ -42,7 +42,7 @@ class Bench:
         """Load the data; what depends on the seed is made later."""
         self.setting = setting
         self.device = torch.device(setting.device)
-        data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data")
+        data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data", verify=True)
         raw = data.raw
         self.classes = raw.classes
         self.images = torch.from_numpy(np.array(raw.images)).to(self.device)

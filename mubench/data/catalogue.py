@@ -12,19 +12,25 @@ import inspect
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.errors import UsageError, nearest, unknown
+from mubench.streams import numpy_stream
 
 GROUP = "mubench.datasets"
+REQUIRED = "required"
+SUBSET = ("train_per_class", "test_per_class")
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,14 @@ class Source:
     title: str
     function: Callable[..., Raw]
     file: Path
+    # of the files behind it, where these may change: the same options may then mean other images
+    fingerprint: Callable[..., str] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
-        """Option -> default."""
-        return {p.name: p.default for p in inspect.signature(self.function).parameters.values()}
+        """Option -> default, `REQUIRED` where there is none."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: REQUIRED if p.default is p.empty else p.default for p in parameters}
 
 
 def datasets() -> dict[str, Source]:
@@ -100,7 +109,8 @@ def datasets() -> dict[str, Source]:
             label = getattr(function, "__mubench_dataset__", None)
             if label is None or function.__module__ != name:
                 continue
-            source = Source(label[0], label[1], function, Path(inspect.getfile(function)))
+            mark = getattr(module, "fingerprint", None)
+            source = Source(label[0], label[1], function, Path(inspect.getfile(function)), mark)
             if source.name in found:
                 raise UsageError(
                     f"two datasets are called {source.name!r}: {found[source.name].file} and {source.file}"
@@ -142,8 +152,11 @@ def _write(raw: Raw, digest: str, folder: Path) -> None:
         shutil.rmtree(scratch)
 
 
-def load_dataset(name: str, options: Mapping[str, Any], cache: Path) -> Dataset:
+def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: bool = False) -> Dataset:
     """The dataset called `name`, from the cache or decoded now.
+
+    Besides the dataset's own options there are `train_per_class` and `test_per_class`: only so many
+    images of each class, the same ones at every call. verify: check the cached arrays by their digest.
 
     Raises UsageError for an unknown name or option, or data that are missing or malformed.
     """
@@ -151,18 +164,79 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path) -> Dataset:
     if name not in sources:
         raise unknown("dataset", name, sources)
     source = sources[name]
-    for option in options:
+    own = {k: v for k, v in options.items() if k not in SUBSET}
+    known = [*source.options, *SUBSET]
+    for option in own:
         if option not in source.options:
-            raise UsageError(f"dataset {name!r}: unknown option {option!r}.{nearest(option, source.options)}")
-    facts = [name, dict(sorted(options.items())), hashlib.sha256(source.file.read_bytes()).hexdigest()]
-    folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
-    if folder.exists():
-        try:
-            raw, digest = _read(folder)
-            return Dataset(name, source.title, digest, raw)
-        except (OSError, ValueError, KeyError):  # damaged: decode again
-            folder.rename(folder.with_name(f"{folder.name}.bad-{os.getpid()}"))
-    raw = source.function(**options)
-    digest = _digest(raw)
-    _write(raw, digest, folder)
-    return Dataset(name, source.title, digest, raw)
+            raise UsageError(f"dataset {name!r}: unknown option {option!r}.{nearest(option, known)}")
+    for option, default in source.options.items():
+        if default == REQUIRED and option not in own:
+            raise UsageError(f"dataset {name!r}: the option {option!r} is missing; write data.{option} = ...")
+    try:
+        mark = source.fingerprint(**own) if source.fingerprint else ""
+        facts = [name, dict(sorted(own.items())), hashlib.sha256(source.file.read_bytes()).hexdigest(), mark]
+        folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
+        cache.mkdir(parents=True, exist_ok=True)
+        raw, digest = _cached(folder, verify) or _decode(source, own, folder)
+    except TypeError as error:
+        raise UsageError(f"dataset {name!r}: {error}") from None
+    title = str(own.get("name", source.title))
+    chosen = subset(raw.labels, raw.test, *(options.get(key) for key in SUBSET))
+    if chosen is not None:
+        raw = replace(raw, images=raw.images[chosen], labels=raw.labels[chosen], test=raw.test[chosen])
+        digest = hashlib.sha256(digest.encode() + chosen.tobytes()).hexdigest()
+        counts = [f"{options[key]:,} {key.split('_')[0]}" for key in SUBSET if options.get(key) is not None]
+        title += f", only {' and '.join(counts)} images of each class"
+    return Dataset(name, title, digest, raw)
+
+
+def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
+    if not folder.exists():
+        return None
+    try:
+        raw, digest = _read(folder)
+        if verify and _digest(raw) != digest:
+            raise ValueError("the cached images do not match their digest")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        aside = folder.with_name(f"{folder.name}.bad-{os.getpid()}")
+        with suppress(OSError):  # another run was first
+            folder.rename(aside)
+            print(f"{folder}: {error}; set aside as {aside.name}, decoded again", file=sys.stderr)  # noqa: T201
+        return None
+    return raw, digest
+
+
+def _decode(source: Source, options: Mapping[str, Any], folder: Path) -> tuple[Raw, str]:
+    """Decode and keep; of several runs at once, one does it and the others wait."""
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        saved = _cached(folder, verify=False)
+        if saved is None:
+            raw = source.function(**options)
+            digest = _digest(raw)
+            _write(raw, digest, folder)
+            saved = raw, digest
+    return saved
+
+
+def subset(
+    labels: NDArray[np.int64], test: NDArray[np.bool_], train_per_class: Any, test_per_class: Any
+) -> NDArray[np.int64] | None:
+    """Sorted indices of so many training and test images of each class; None if all are wanted.
+
+    A smaller subset lies inside a larger one. UsageError if a class has too few images.
+    """
+    if train_per_class is None and test_per_class is None:
+        return None
+    kept = []
+    for part, wanted in (("train", train_per_class), ("test", test_per_class)):
+        if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
+            raise UsageError(f"data.{part}_per_class must be a whole number above 0, got {wanted!r}")
+        for k in range(int(labels.max()) + 1):
+            members = np.flatnonzero((labels == k) & (test == (part == "test")))
+            if wanted is not None and len(members) < wanted:
+                raise UsageError(
+                    f"data.{part}_per_class = {wanted}: class {k} has only {len(members)} {part} images"
+                )
+            order = numpy_stream(0, "subset", part, str(k)).permutation(members)
+            kept.append(order[:wanted])
+    return np.sort(np.concatenate(kept))
