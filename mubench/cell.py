@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from mubench.plugin import Card
-from mubench.suite import Forget, Recipe
+from mubench.suite import Forget, Recipe, SplitKind
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Setting:
     recipe: Recipe
     batch_size: int
     val_percent: float
+    split: SplitKind
     forget: Forget
     threads: int
     precision: Literal["fp32", "bf16"]

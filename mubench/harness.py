@@ -11,7 +11,7 @@ from typing import Any
 
 import mubench
 from mubench.cell import Cell, Setting
-from mubench.data import Dataset, Split, forget_indices, load_dataset, make_split
+from mubench.data import Dataset, Split, forget_indices, load_dataset, make_sets
 from mubench.device import resolve_device, resolve_precision
 from mubench.errors import UsageError
 from mubench.models import check_model
@@ -112,11 +112,12 @@ def make_plan(
     precision = resolve_precision(suite.precision, device)
     rows, broken = _wanted(suite, registry, where)
     dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
-    train, val, test = make_split(dataset.raw.labels, dataset.raw.test, suite.val_percent)
+    labels = dataset.raw.labels
+    train, val, test, original = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent)
     splits = {}
     for seed in suite.seeds:
-        forget, forgotten = forget_indices(suite.forget, train, dataset.raw.labels, dataset.raw.classes, seed)
-        splits[seed] = Split(train, val, test, forget, forgotten)
+        forget, forgotten = forget_indices(suite.forget, train, labels, dataset.raw.classes, seed)
+        splits[seed] = Split(train, val, test, forget, forgotten, original)
 
     setting = Setting(
         dataset=suite.dataset,
@@ -125,6 +126,7 @@ def make_plan(
         recipe=suite.original,
         batch_size=suite.batch_size,
         val_percent=suite.val_percent,
+        split=suite.split,
         forget=suite.forget,
         threads=suite.threads,
         precision=precision,
@@ -132,11 +134,12 @@ def make_plan(
         timeout=suite.timeout,
     )
     base = next(iter(splits.values())).manifest()
+    seen = train if original is None else original
     common = {
         "numerics": mubench.NUMERICS,
         "torch": metadata.version("torch"),
         "data": dataset.digest,
-        "split": [base[part]["sha256"] for part in ("val", "test")] + [_digest(train)],
+        "split": [base[part]["sha256"] for part in ("val", "test")] + [_digest(seen)],
         "model": suite.model,
         "recipe": suite.original.model_dump(),
         "batch_size": suite.batch_size,

@@ -40,11 +40,13 @@ class Results:
 def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
     """The results of a planned suite, run or not."""
     suite = plan.suite
+    title = f"{suite.title} (LEGACY SPLIT, not comparable)" if suite.split != "clean" else suite.title
     split = next(iter(plan.splits.values()))
     counts = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     recipe = suite.original
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
     notes = [
+        *_legacy_note(plan),
         f"Data: {plan.dataset.title}; {counts} images; {len(split.forget)} to forget.",
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
@@ -59,7 +61,22 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
         "data": {"name": plan.dataset.name, "sha256": plan.dataset.digest},
         "splits": {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()},
     }
-    return Results(suite.title, plan.rows, suite.metrics, notes, about)
+    return Results(title, plan.rows, suite.metrics, notes, about)
+
+
+def _legacy_note(plan: Plan) -> list[str]:
+    """How far a legacy split's original is off, loudly: its rows look as if they forgot something."""
+    split = next(iter(plan.splits.values()))
+    if split.original is None:
+        return []
+    per_class = np.bincount(plan.dataset.raw.labels[split.unseen], minlength=plan.dataset.num_classes)
+    return [
+        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(split.unseen):,} of the "
+        f"{len(split.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
+        f"class), and was trained on {len(split.val_seen):,} of the {len(split.val):,} validation images.",
+        "LEGACY SPLIT: this is the flaw of the published code, kept to reproduce published rows; UA and RA "
+        "of every row but Retrain contain it. Never compare with rows of the clean split.",
+    ]
 
 
 def from_folder(folder: Path) -> Results:

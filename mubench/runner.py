@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mubench.cell import SETTING, Cell, Setting
-from mubench.data import Dataset, Split, forget_indices, load_dataset, make_split
+from mubench.data import Dataset, Split, forget_indices, load_dataset, make_sets
 from mubench.data.batches import Augmentation, ImageSet
 from mubench.environment import environment
 from mubench.ledger import Ledger
@@ -48,7 +48,9 @@ class Bench:
         self.images = torch.from_numpy(np.array(raw.images)).to(self.device)
         self.labels_np = np.array(raw.labels)
         self.labels = torch.from_numpy(self.labels_np).to(self.device)
-        self.train, self.val, self.test = make_split(self.labels_np, raw.test, setting.val_percent)
+        self.train, self.val, self.test, self.original = make_sets(
+            setting.split, self.labels_np, raw.test, setting.val_percent
+        )
         self.augmentation = Augmentation(raw.padding, raw.flip)
         # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
         # through its normalisation. float64 sums on the CPU: the same on every device.
@@ -61,7 +63,7 @@ class Bench:
         forget, forgotten = forget_indices(
             self.setting.forget, self.train, self.labels_np, self.classes, seed
         )
-        return Split(self.train, self.val, self.test, forget, forgotten)
+        return Split(self.train, self.val, self.test, forget, forgotten, self.original)
 
     def take(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
         """(images uint8, labels) of these dataset indices."""
@@ -211,12 +213,13 @@ def _about(cell: Cell, bench: Bench, seconds: float, peak: float | None, ledger:
 
 
 def _run_original(cell: Cell, bench: Bench, store: Store) -> None:
-    """Train the original on forget and retain together; no forget set is involved."""
+    """Train the original on forget and retain together (not if legacy); no forget set is involved."""
     ledger = Ledger()
-    images = bench.image_set("train", bench.train, cell.seed, cell.run, ledger)
+    indices = bench.train if bench.original is None else bench.original
+    images = bench.image_set("train", indices, cell.seed, cell.run, ledger)
     model = bench.fresh(cell.seed, cell.run)
     model.ledger = ledger
-    _warm_up(bench, model, *bench.take(bench.train))
+    _warm_up(bench, model, *bench.take(indices))
     _, seconds, peak = _timed(bench, lambda: train(model, images, cell.setting.recipe))
     _checked(None, model, bench.images, len(bench.classes))
     about = {"method": None, **_about(cell, bench, seconds, peak, ledger), "notes": {}}

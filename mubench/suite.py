@@ -10,9 +10,17 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mubench.errors import UsageError, nearest
 from mubench.paper import settings
@@ -20,6 +28,9 @@ from mubench.paper import settings
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Precision = Literal["auto", "fp32", "bf16"]
+SplitKind = Literal["clean", "salun-legacy"]
+# forget.class = "all": one forget set for every class of the dataset, in one run.
+EVERY: Final = "all"
 
 
 class Strict(BaseModel):
@@ -35,11 +46,18 @@ class RandomForget(Strict):
     percent: Percent
 
 
+def _class(value: Any) -> Any:
+    """One message for all that is no class: of a union, pydantic would report the parts."""
+    if value == EVERY or (type(value) is int and value >= 0):
+        return value
+    raise ValueError(f'a class is its number, from 0 on, or "{EVERY}" for every class in turn')
+
+
 class ClassForget(Strict):
-    """Forget all training images of one class."""
+    """Forget all training images of one class, or of every class in turn."""
 
     scenario: Literal["class"]
-    target: int = Field(alias="class", ge=0)
+    target: Annotated[int | Literal["all"], BeforeValidator(_class)] = Field(alias="class")
 
 
 class IndicesForget(Strict):
@@ -82,6 +100,7 @@ class Suite(Strict):
     model: str
     seeds: list[int] = Field(min_length=1)
     forget: Forget
+    split: SplitKind = "clean"
     val_percent: Percent = 10.0
     batch_size: int = Field(256, ge=1)
     threads: int = Field(1, ge=1)

@@ -2,7 +2,7 @@
 
 The train/validation/test split is one and constant; seed i only decides forget set i. Drawing both
 from different seeds, as some public code does, leaves images in the forget set that the original
-never saw.
+never saw; `mubench.data.legacy` does so on request.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mubench.data.legacy import legacy_split
 from mubench.errors import UsageError
 from mubench.streams import numpy_stream
-from mubench.suite import ClassForget, Forget, IndicesForget, RandomForget
+from mubench.suite import EVERY, ClassForget, Forget, IndicesForget, RandomForget, SplitKind
 
 Indices = NDArray[np.int64]
 
@@ -30,13 +31,17 @@ def digest_of(indices: Indices) -> str:
 
 @dataclass(frozen=True)
 class Split:
-    """Sorted, disjoint dataset indices. `forgotten` are the classes forgotten as a whole."""
+    """Sorted, disjoint dataset indices. `forgotten` are the classes forgotten as a whole.
+
+    original: what the original was trained on, where that is not exactly `train` (legacy split).
+    """
 
     train: Indices
     val: Indices
     test: Indices
     forget: Indices
     forgotten: tuple[int, ...] = ()
+    original: Indices | None = None
 
     def __post_init__(self) -> None:
         everything = np.concatenate([self.train, self.val, self.test])
@@ -44,17 +49,32 @@ class Split:
             raise AssertionError("train, validation and test overlap")
         if len(np.unique(self.forget)) != len(self.forget) or not np.isin(self.forget, self.train).all():
             raise AssertionError("the forget set is not a set of training images")
+        if self.original is not None and np.isin(self.test, self.original).any():
+            raise AssertionError("the original was trained on test images")
 
     @property
     def retain(self) -> Indices:
-        """Train without forget: forget and retain are exactly what the original was trained on."""
+        """Train without forget; both together are what the original was trained on, unless legacy."""
         return np.setdiff1d(self.train, self.forget)
 
+    @property
+    def unseen(self) -> Indices:
+        """Forget and retain images that the original was not trained on: none, unless legacy."""
+        return np.setdiff1d(self.train, self.train if self.original is None else self.original)
+
+    @property
+    def val_seen(self) -> Indices:
+        """Validation images that the original was trained on: none, unless legacy."""
+        return np.intersect1d(self.val, self.train if self.original is None else self.original)
+
     def manifest(self) -> dict[str, Any]:
-        """Count and SHA-256 of each set."""
+        """Count and SHA-256 of each set; of a legacy split also how far the original's set is off."""
+        names = ["train", "val", "test", "forget", "retain"]
+        if self.original is not None:
+            names += ["original", "unseen", "val_seen"]
         return {
             name: {"count": len(part), "sha256": digest_of(part)}
-            for name in ("train", "val", "test", "forget", "retain")
+            for name in names
             for part in [getattr(self, name)]
         }
 
@@ -94,6 +114,18 @@ def make_split(
     return np.setdiff1d(np.flatnonzero(~test), val), val, np.flatnonzero(test)
 
 
+def make_sets(
+    kind: SplitKind, labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float
+) -> tuple[Indices, Indices, Indices, Indices | None]:
+    """(train, val, test, original) of this kind of split; original is None where it is train.
+
+    Raises UsageError if a class would be left without training or validation images.
+    """
+    if kind == "salun-legacy":
+        return legacy_split(labels, test, val_percent)
+    return (*make_split(labels, test, val_percent), None)
+
+
 def forget_indices(
     forget: Forget, train: Indices, labels: NDArray[np.int64], classes: tuple[str, ...], seed: int
 ) -> tuple[Indices, tuple[int, ...]]:
@@ -108,6 +140,8 @@ def forget_indices(
             chosen = numpy_stream(seed, "forget").permutation(train)[:count]
             what = f"{percent:g} % of {len(train)} training images"
         case ClassForget(target=target):
+            if target == EVERY:
+                raise UsageError(f'forget.class = "{EVERY}" is one forget set per class, not one forget set')
             if target >= len(classes):
                 raise UsageError(
                     f"forget.class = {target} is out of range: there are classes 0..{len(classes) - 1}"
