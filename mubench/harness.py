@@ -18,7 +18,7 @@ from mubench.models import check_model
 from mubench.plugin import Card
 from mubench.registry import Registry
 from mubench.store import Store, key_of
-from mubench.suite import Suite
+from mubench.suite import EVERY, ClassForget, Suite
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """All rows of a suite and every cell they need, originals first."""
+    """All rows of a suite and every cell they need, originals first.
+
+    classes: where every class is forgotten in turn, the plan of each class by its name; `cells` are
+    then those of all of them, and the plan has no rows and splits of its own.
+    """
 
     suite: Suite
     dataset: Dataset
@@ -47,6 +51,12 @@ class Plan:
     rows: list[Row]
     cells: list[Cell]
     splits: dict[int, Split]
+    classes: dict[str, Plan] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[Plan]:
+        """The plans that have rows and splits: one per class, or this one alone."""
+        return list(self.classes.values()) or [self]
 
     def missing(self, store: Store, alone: bool = False) -> list[Cell]:
         """The cells still to run; an original only if a cell that is missing needs it.
@@ -107,6 +117,8 @@ def make_plan(
 
     Raises UsageError, naming `where`, for unknown names, wrong parameters or impossible forget sets.
     """
+    if isinstance(suite.forget, ClassForget) and suite.forget.target == EVERY:
+        return _every_class(suite, registry, store, device, where)
     check_model(suite.model)
     device = resolve_device(device)
     precision = resolve_precision(suite.precision, device)
@@ -176,6 +188,26 @@ def make_plan(
                 )
         table.append(Row(row.name, row.role, keys, parameters=row.parameters))
     return Plan(suite, dataset, device, precision, [*table, *broken], cells, splits)
+
+
+def _every_class(suite: Suite, registry: Registry, store: Store, device: str, where: str) -> Plan:
+    """One ordinary plan per class: the same cells, under the same keys, as that class's own suite."""
+    dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+    names = dataset.raw.classes
+    if len(names) < 2:
+        raise UsageError(
+            f'{where}: forget.class = "{EVERY}" needs at least two classes; {suite.dataset} has {len(names)}'
+        )
+    plans: dict[str, Plan] = {}
+    for k, name in enumerate(names):
+        forget = ClassForget.model_validate({"scenario": "class", "class": k})
+        # two classes of one name must not become one block of the table
+        label = name if names.count(name) == 1 else f"{name} ({k})"
+        plans[label] = make_plan(suite.model_copy(update={"forget": forget}), registry, store, device, where)
+    first = next(iter(plans.values()))
+    cells = {cell.key: cell for plan in plans.values() for cell in plan.cells}
+    ordered = sorted(cells.values(), key=lambda cell: cell.card is not None)
+    return Plan(suite, dataset, first.device, first.precision, [], ordered, {}, plans)
 
 
 def _digest(indices: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ MANIFEST = "manifest.json"
 class Results:
     """Everything a folder of results is rendered from; the manifest holds all but the numbers.
 
-    about: title, what was run and on what data, as plain data for the manifest.
+    about: title, what was run and on what data, as plain data for the manifest. classes: where every
+    class is forgotten in turn, the rows of each class by its name; `rows` is then empty.
     """
 
     title: str
@@ -35,19 +36,25 @@ class Results:
     metrics: dict[str, dict[str, Any]]
     notes: list[str]
     about: dict[str, Any]
+    classes: dict[str, list[Row]] = field(default_factory=dict)
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """The rows of every class, or of the one table."""
+        return [*self.rows, *(row for rows in self.classes.values() for row in rows)]
 
 
 def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
     """The results of a planned suite, run or not."""
     suite = plan.suite
     title = f"{suite.title} (LEGACY SPLIT, not comparable)" if suite.split != "clean" else suite.title
-    split = next(iter(plan.splits.values()))
+    split = next(iter(plan.parts[0].splits.values()))
     counts = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     recipe = suite.original
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
     notes = [
         *_legacy_note(plan),
-        f"Data: {plan.dataset.title}; {counts} images; {len(split.forget)} to forget.",
+        f"Data: {plan.dataset.title}; {counts} images; {_to_forget(plan)} to forget.",
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
         *([f"Hyper-parameters: {suite.tuning}"] if suite.tuning else []),
@@ -59,14 +66,26 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
         "paper": suite.paper,
         "resolved": suite.model_dump(by_alias=True, exclude={"notes"}),
         "data": {"name": plan.dataset.name, "sha256": plan.dataset.digest},
-        "splits": {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()},
+        "splits": {label: _splits(part) for label, part in plan.classes.items()} or _splits(plan),
     }
-    return Results(title, plan.rows, suite.metrics, notes, about)
+    classes = {label: part.rows for label, part in plan.classes.items()}
+    return Results(title, plan.rows, suite.metrics, notes, about, classes)
+
+
+def _splits(plan: Plan) -> dict[str, Any]:
+    return {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()}
+
+
+def _to_forget(plan: Plan) -> str:
+    """How many images: forget sets of all seeds are of one size, those of classes need not be."""
+    sizes = sorted({len(next(iter(part.splits.values())).forget) for part in plan.parts})
+    count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"each of the {len(plan.classes)} classes in turn, {count}" if plan.classes else count
 
 
 def _legacy_note(plan: Plan) -> list[str]:
     """How far a legacy split's original is off, loudly: its rows look as if they forgot something."""
-    split = next(iter(plan.splits.values()))
+    split = next(iter(plan.parts[0].splits.values()))
     if split.original is None:
         return []
     per_class = np.bincount(plan.dataset.raw.labels[split.unseen], minlength=plan.dataset.num_classes)
@@ -84,15 +103,17 @@ def from_folder(folder: Path) -> Results:
     path = folder / MANIFEST
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        rows = [
-            Row(**{**row, "keys": {int(seed): key for seed, key in row["keys"].items()}})
-            for row in saved.pop("rows")
-        ]
-        return Results(saved.pop("title"), rows, saved.pop("metrics"), saved.pop("notes"), saved)
+        rows = _rows(saved.pop("rows"))
+        classes = {label: _rows(own) for label, own in saved.pop("classes", {}).items()}
+        return Results(saved.pop("title"), rows, saved.pop("metrics"), saved.pop("notes"), saved, classes)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a manifest of mubench: {error}") from None
+
+
+def _rows(saved: list[dict[str, Any]]) -> list[Row]:
+    return [Row(**{**row, "keys": {int(seed): key for seed, key in row["keys"].items()}}) for row in saved]
 
 
 def _row_values(
@@ -137,7 +158,11 @@ def _cost(record: Record) -> dict[str, Any]:
 
 
 def cells_frame(results: Results, store: Store) -> pd.DataFrame:
-    """One line per row of the table and seed: status, every metric, every cost."""
+    """One line per row of the table and seed (and class, then its name first): status, metrics, costs."""
+    if results.classes:
+        apart = {label: replace(results, rows=own, classes={}) for label, own in results.classes.items()}
+        frames = {label: cells_frame(own, store) for label, own in apart.items()}
+        return pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
     metrics = all_metrics()
     found = {r.name: {s: rec for s, k in r.keys.items() if (rec := store.get(k))} for r in results.rows}
     references = next((found[r.name] for r in results.rows if r.role == "reference"), {})
@@ -187,7 +212,7 @@ def histograms(results: Results, store: Store) -> Histograms:
 def hardware_notes(results: Results, store: Store) -> list[str]:
     """A line for each kind of machine and set of versions that the records were made on."""
     lines: dict[str, None] = {}
-    for row in results.rows:
+    for row in results.all_rows:
         for key in row.keys.values():
             if record := store.get(key):
                 e = record.about["environment"]
@@ -211,12 +236,14 @@ def check_writable(out: Path) -> None:
 
 def write(results: Results, store: Store, out: Path, cells: pd.DataFrame) -> list[Path]:
     """Tables, cells, manifest and pictures of `cells` into `out`; UsageError if it cannot be written."""
+    classes = {label: [asdict(row) for row in rows] for label, rows in results.classes.items()}
     manifest = {
         "title": results.title,
         "mubench": mubench.__version__,
         "notes": results.notes,
         "metrics": results.metrics,
         "rows": [asdict(row) for row in results.rows],
+        **({"classes": classes} if classes else {}),
         **{k: v for k, v in results.about.items() if k != "mubench"},
     }
     try:

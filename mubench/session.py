@@ -174,7 +174,7 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     started = time.perf_counter()
     plan, path = prepare(request), suite.find(request.suite)
     results.check_writable(request.folder)
-    for split in plan.splits.values():
+    for split in (s for part in plan.parts for s in part.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     missing = plan.missing(request.store, request.exclusive_timing)
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
@@ -202,16 +202,23 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     found = results.from_plan(plan, Path(request.suite).stem, _marks(request))
     code = _show(found, request.store, request.folder, console, errors)
     failed = {o.cell.key: o for o in outcomes if o.status == "failed"}
+    for label, part in (plan.classes or {"": plan}).items():
+        _say_failures(part, label, failed, request.store, errors)
+    errors.print(f"{time.perf_counter() - started:.1f} s; written to {request.folder}/")
+    return code
+
+
+def _say_failures(
+    plan: harness.Plan, label: str, failed: Mapping[str, Outcome], store: Store, errors: Console
+) -> None:
+    """A line for each row that failed; `label` is the class forgotten, where there are several."""
     for row in plan.rows:
         seeds = [seed for seed, key in row.keys.items() if key in failed]
         if seeds:
             first = failed[row.keys[seeds[0]]]
+            name = f"{row.name} ({label})" if label else row.name
             at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-            errors.print(
-                f"{row.name} failed at {at}: {first.reason}; log: {request.store.log_file(first.cell.key)}"
-            )
-    errors.print(f"{time.perf_counter() - started:.1f} s; written to {request.folder}/")
-    return code
+            errors.print(f"{name} failed at {at}: {first.reason}; log: {store.log_file(first.cell.key)}")
 
 
 def _marks(request: Request) -> dict[str, Any]:

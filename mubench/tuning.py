@@ -23,7 +23,7 @@ from mubench.plugin import Card
 from mubench.registry import Registry
 from mubench.store import Store
 from mubench.streams import stream_seed
-from mubench.suite import Suite, Variant
+from mubench.suite import EVERY, ClassForget, Suite, Variant
 
 # Development forget sets have seeds of their own, far from those of any suite.
 FIRST_SEED = 1000
@@ -81,6 +81,8 @@ def development(
 
     Without `best` (method -> parameters), the trials spread over the whole space alone.
     """
+    if isinstance(suite.forget, ClassForget) and suite.forget.target == EVERY:
+        raise UsageError("tuning takes one class at a time: add --set forget.class=0")
     if set(range(FIRST_SEED, FIRST_SEED + seeds)) & set(suite.seeds):
         raise UsageError(f"seeds from {FIRST_SEED} on are kept for development")
     cards = [registry.get(n, "--methods") for n in names or suite.methods]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mubench.report import formats, tables
-from mubench.report.plots import Histograms, draw
-from mubench.report.summary import floor_bands, per_seed_gaps, rows, summarise
+from mubench.report import classes, formats, tables
+from mubench.report.plots import Histograms, draw, draw_classes
+from mubench.report.summary import floor_bands, per_seed_gaps, reference, rows, summarise
 from mubench.store import write_atomic
 
 if TYPE_CHECKING:
@@ -32,27 +32,40 @@ def render(
 
     cells: a line per row of the table and seed, in table order: method, role, seed, status, reason,
     ua, ra, ta, mia, mia_svc (percent; fta too where a class is forgotten), rte (seconds),
-    rte_shared, and any further numbers, which go to cells.csv as they are.
+    rte_shared, and any further numbers, which go to cells.csv as they are. With a column `class`,
+    the class forgotten, they make one table with a block per class.
     histograms: row -> {"forget", "retain", "test"} -> 1-D log-odds of the true class, all seeds.
     Every file is replaced whole. The same input gives the same bytes, and unchanged pictures are
     not drawn again.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
-    table = tables.build(cells, caption=caption, notes=notes)
+    classes_apart = "class" in cells
+    table = _table(cells, caption, notes)
+    numbers = classes.summarise(cells) if classes_apart else summarise(cells)
+    gaps = classes.per_seed_gaps(cells) if classes_apart else per_seed_gaps(cells)
     texts = {
         "table.md": formats.markdown(table),
         "table.tex": formats.latex(table),
         "table-standalone.tex": formats.latex_standalone(table),
-        "table.csv": formats.csv(summarise(cells)),
-        "cells.csv": formats.csv(per_seed_gaps(cells).astype({"seed": "Int64"})),
+        "table.csv": formats.csv(numbers),
+        "cells.csv": formats.csv(gaps.astype({"seed": "Int64"})),
     }
     for name, text in texts.items():
         write_atomic(out / name, text.encode())
     written = [out / name for name in texts]
-    return [*written, *draw(cells, histograms, out / "plots")] if plots else written
+    if not plots:
+        return written
+    if classes_apart:
+        return [*written, *draw_classes(numbers, reference(cells), out / "plots")]
+    return [*written, *draw(cells, histograms, out / "plots")]
 
 
 def terminal_table(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Group:
     """The same table for a rich console, caption and notes included."""
-    return formats.terminal(tables.build(cells, caption=caption, notes=notes))
+    return formats.terminal(_table(cells, caption, notes))
+
+
+def _table(cells: pd.DataFrame, caption: str, notes: Sequence[str]) -> tables.Table:
+    build = classes.build if "class" in cells else tables.build
+    return build(cells, caption=caption, notes=notes)

@@ -17,8 +17,12 @@ def terminal(table: Table) -> Group:
     """For a rich console: the grid, the caption and the notes."""
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, title in enumerate(table.header):
-        grid.add_column(title, justify="right" if i else "left", no_wrap=i == 0, overflow="fold")
-    for row in table.rows:
+        grid.add_column(
+            title, justify="left" if i < table.labels else "right", no_wrap=i < table.labels, overflow="fold"
+        )
+    for number, row in enumerate(table.rows):
+        if number in table.blocks[1:]:
+            grid.add_section()
         # Without the space after ±, a narrow terminal breaks a cell into mean, ±std and (gap).
         grid.add_row(*(Text(c.text.replace("± ", "±"), "bold" if c.bold else "") for c in row))
     return Group(grid, Text(table.caption, "italic"), *(Text(f"- {note}", "dim") for note in table.notes))
@@ -32,11 +36,12 @@ def markdown(table: Table) -> str:
 
     lines = [[_md(title) for title in table.header], *([text(c) for c in row] for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [":" + "-" * (w - 1) if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    words = table.labels
+    rule = [":" + "-" * (w - 1) if i < words else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     grid = [
         "| "
         + " | ".join(
-            t.ljust(w) if i == 0 else t.rjust(w) for i, (t, w) in enumerate(zip(line, widths, strict=True))
+            t.ljust(w) if i < words else t.rjust(w) for i, (t, w) in enumerate(zip(line, widths, strict=True))
         )
         + " |"
         for line in [lines[0], rule, *lines[1:]]
@@ -55,17 +60,19 @@ def latex(table: Table) -> str:
     def text(cell: Cell) -> str:
         return rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
 
-    words = [f"% {escape(' '.join(line.split()))}" for line in (table.caption, *table.notes)]
+    said = [f"% {escape(' '.join(line.split()))}" for line in (table.caption, *table.notes)]
+    rules = dict.fromkeys(table.blocks[1:], r"\midrule")
+    lines = [" & ".join(map(text, row)) + r" \\" for row in table.rows]
     grid = [
-        rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+        rf"\begin{{tabular}}{{{'l' * table.labels}{'r' * (len(table.header) - table.labels)}}}",
         r"\toprule",
         " & ".join(map(escape, table.header)) + r" \\",
         r"\midrule",
-        *(" & ".join(map(text, row)) + r" \\" for row in table.rows),
+        *(f"{rules[i]}\n{line}" if i in rules else line for i, line in enumerate(lines)),
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    return "\n".join([*words, *grid]) + "\n"
+    return "\n".join([*said, *grid]) + "\n"
 
 
 def latex_standalone(table: Table) -> str:

@@ -18,8 +18,8 @@ def legend(cells: pd.DataFrame, numbers: pd.DataFrame, about: pd.DataFrame) -> l
     ok = about[about["status"] == "ok"]
     lines = []
     if len(ok):
-        compared = [_bold(ok, name), _gap(name)] if name in ok.index else []
-        lines += [_cell(ok, name), *compared, _time(ok, name), *_floor(cells, numbers)]
+        compared = [bold(ok, name), _gap(name)] if name in ok.index else []
+        lines += [cell(ok, name), *compared, _time(ok, name), *_floor(cells, numbers)]
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
     if about.loc[name, "status"] != "ok":
@@ -35,7 +35,8 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= _LINE else flat[: _LINE - 1].rstrip() + "…"
 
 
-def _cell(ok: pd.DataFrame, name: str) -> str:
+def cell(ok: pd.DataFrame, name: str) -> str:
+    """How to read a cell. ok: `rows` that have numbers; name: the reference."""
     low, high = ok["seeds"].min(), ok["seeds"].max()
     gap = f" (absolute difference from {name})" if name in ok.index else ""
     if high == 1:
@@ -44,9 +45,10 @@ def _cell(ok: pd.DataFrame, name: str) -> str:
     return f"Cells: mean ± standard deviation over {seeds} seeds, in percent{gap}."
 
 
-def _bold(ok: pd.DataFrame, name: str) -> str:
+def bold(ok: pd.DataFrame, name: str, place: str = "its column") -> str:
+    """What bold means: the smallest difference from the reference in `place`."""
     beside = ", ".join([str(row) for row in ok.index[ok["role"] != "method"]])
-    return f"Bold: the smallest difference from {name} in its column, which is not the largest value" + (
+    return f"Bold: the smallest difference from {name} in {place}, which is not the largest value" + (
         f"; {beside} do not compete." if beside else "."
     )
 

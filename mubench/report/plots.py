@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,13 @@ from numpy.typing import NDArray
 from mubench.report.summary import floor_bands, per_seed_gaps, rows, summarise
 from mubench.store import write_atomic
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Histograms = Mapping[str, Mapping[str, NDArray[np.floating]]]
 # The modules that decide what a picture looks like, given its numbers.
 _SOURCES = ("plots", "bars", "scatter", "confidence", "labels", "looks")
+_CLASS_SOURCES = ("plots", "heat", "looks")
 _DIGEST = ".digest"
 
 
@@ -69,14 +75,29 @@ def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path
     of the true class. Nothing is drawn if the folder already holds these pictures; pictures from
     an earlier call that these cells do not allow are removed, other files are left alone.
     """
-    shown, memo = Shown.of(cells, histograms), folder / _DIGEST
-    digest, (before, names) = shown.digest(), _remembered(memo)
+    shown = Shown.of(cells, histograms)
+    return _refresh(folder, shown.digest(), lambda: _pictures(shown))
+
+
+def draw_classes(numbers: pd.DataFrame, reference: str, folder: Path) -> list[Path]:
+    """The same for a table of many classes; numbers: as `classes.summarise` gives them."""
+    sha = hashlib.sha256(version("matplotlib").encode())
+    for module in _CLASS_SOURCES:
+        sha.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    sha.update(f"{reference}\n{numbers.to_csv()}".encode())
+    return _refresh(folder, sha.hexdigest(), lambda: _class_pictures(numbers, reference))
+
+
+def _refresh(folder: Path, digest: str, pictures: Callable[[], dict[str, bytes]]) -> list[Path]:
+    """Draw anew only what has another digest than the pictures that are there."""
+    memo = folder / _DIGEST
+    before, names = _remembered(memo)
     made = [folder / name for name in names]
     if before == digest and all(path.exists() for path in made):
         return made
     # A kill half-way must not leave the old digest beside new pictures.
     memo.unlink(missing_ok=True)
-    files = _pictures(shown)
+    files = pictures()
     for name, data in files.items():
         write_atomic(folder / name, data)
     for path in made:
@@ -96,7 +117,7 @@ def _remembered(memo: Path) -> tuple[str, list[str]]:
 
 
 def _pictures(shown: Shown) -> dict[str, bytes]:
-    from mubench.report import bars, confidence, looks, scatter
+    from mubench.report import bars, confidence, scatter
 
     pictures = {
         "avg_gap": bars.avg_gap,
@@ -104,10 +125,23 @@ def _pictures(shown: Shown) -> dict[str, bytes]:
         "cost_vs_gap": scatter.cost_vs_gap,
         "confidence": confidence.confidence,
     }
+    return _encoded({name: partial(picture, shown) for name, picture in pictures.items()})
+
+
+def _class_pictures(numbers: pd.DataFrame, reference: str) -> dict[str, bytes]:
+    from mubench.report import heat
+
+    return _encoded({"gap_by_class": partial(heat.gap_by_class, numbers, reference)})
+
+
+def _encoded(pictures: Mapping[str, Callable[[], Figure | None]]) -> dict[str, bytes]:
+    """PNG and SVG of those that there is something to show of."""
+    from mubench.report import looks
+
     files: dict[str, bytes] = {}
     with looks.style():
         for name, picture in pictures.items():
-            figure = picture(shown)
+            figure = picture()
             if figure is not None:
                 files |= {f"{name}.{ending}": looks.encode(figure, ending) for ending in ("png", "svg")}
     return files

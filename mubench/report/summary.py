@@ -17,7 +17,7 @@ METRICS = ("ua", "ra", "ta", "mia", "mia_svc")
 # Avg. Gap by the attack that it takes: column of the summary -> column of the attack.
 ATTACKS = {"avg_gap": "mia", "avg_gap_svc": "mia_svc"}
 # What a row is called when its seeds disagree: the first of these that any seed has.
-_WORST = ("FAILED", "missing", "skipped", "ok")
+WORST = ("FAILED", "missing", "skipped", "ok")
 
 
 def shown(cells: pd.DataFrame) -> tuple[str, ...]:
@@ -32,8 +32,8 @@ def rows(cells: pd.DataFrame) -> pd.DataFrame:
     another cell ran).
     """
     by = cells.groupby("method", sort=False)
-    rank = cells["status"].map(_WORST.index).groupby(cells["method"], sort=False).min()
-    about = pd.DataFrame({"role": by["role"].first(), "status": rank.map(dict(enumerate(_WORST)))})
+    rank = cells["status"].map(WORST.index).groupby(cells["method"], sort=False).min()
+    about = pd.DataFrame({"role": by["role"].first(), "status": rank.map(dict(enumerate(WORST)))})
     about["reason"] = [_reason(by.get_group(name), about["status"][name]) for name in about.index]
     about["seeds"] = by.size()
     # NaN where nothing was timed, which is not shared.

@@ -39,22 +39,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Header, rows of cells (as long as the header), a caption and the lines below it."""
+    """Header, rows of cells (as long as the header), a caption and the lines below it.
+
+    labels: how many columns on the left are words. blocks: the rows with which a block starts.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str
     notes: tuple[str, ...]
+    labels: int = 1
+    blocks: tuple[int, ...] = ()
 
 
 def build(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Table:
     """The table of these cells. Raises ValueError unless exactly one row is the reference."""
     numbers, about = summarise(cells).set_index("method"), rows(cells)
     columns = [c for c in TITLES if c in numbers]
+    header = ("Method", *(TITLES[c] for c in columns))
+    said = (*legend(cells, numbers, about), *notes)
+    return Table(header, tuple(body(numbers, about, columns)), caption, said)
+
+
+def body(numbers: pd.DataFrame, about: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Cell, ...]]:
+    """The rows of a table or a block: the method's name and these columns.
+
+    numbers: a summary with the method as index. about: `rows` of the same cells.
+    """
     candidates = numbers[about["role"] == "method"]
     # Closest to the reference, never the largest value; a time is a cost, not a distance.
     best = {c: _smallest(candidates[_distance(c)]) for c in columns if c != "rte"}
-    body = []
+    lines = []
     for name in numbers.index:
         line = numbers.loc[name]
         if line["status"] != "ok":
@@ -63,9 +78,8 @@ def build(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Ta
             own = about.loc[name, "role"] == "reference"
             mark = "*" if about.loc[name, "rte_shared"] else ""
             texts = [Cell(_text(c, line, own, mark), name in best.get(c, ())) for c in columns]
-        body.append((Cell(str(name)), *texts))
-    header = ("Method", *(TITLES[c] for c in columns))
-    return Table(header, tuple(body), caption, (*legend(cells, numbers, about), *notes))
+        lines.append((Cell(str(name)), *texts))
+    return lines
 
 
 def _distance(column: str) -> str:
