@@ -99,7 +99,7 @@ def _legend(cells: pd.DataFrame, mean: pd.DataFrame) -> list[str]:
             f"Avg. Gap (SVC): mean of the absolute differences from {name} in UA, RA, TA and MIA-SVC, from "
             "unrounded means over the seeds.",
             "TA: on test images of the remaining classes; Forgotten TA: on those of the forgotten class.",
-            f"{MEAN}: over the classes; a gap there is the mean of the classes' gaps.",
+            f"{MEAN}: over the classes, seed by seed; a gap there is the mean of the classes' gaps.",
         ]
         lines += [
             f"Noise floor: {row} is a second, independent {name}; gaps like its own are noise."

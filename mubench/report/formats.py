@@ -17,9 +17,8 @@ def terminal(table: Table) -> Group:
     """For a rich console: the grid, the caption and the notes."""
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, title in enumerate(table.header):
-        grid.add_column(
-            title, justify="left" if i < table.labels else "right", no_wrap=i < table.labels, overflow="fold"
-        )
+        word = i < table.labels
+        grid.add_column(title, justify="left" if word else "right", no_wrap=word, overflow="fold")
     for number, row in enumerate(table.rows):
         if number in table.blocks[1:]:
             grid.add_section()

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from mubench.report import looks
 
 _COLUMN = "avg_gap_svc"
-# Inches: a line of the map, the colour bar with its words, a letter of a method's name, and the width
-# that is left for the columns.
-_LINE, _BAR, _LETTER, _COLUMNS = 0.26, 0.75, 0.08, 6.2
+# Inches: a line of the map, the colour bar with its words, a letter, and what the map leaves at its sides.
+_LINE, _BAR, _LETTER, _SIDES = 0.26, 0.75, 0.078, 0.45
 _SIZE, _SMALLEST = 9.0, 6.0
 
 
@@ -29,8 +28,10 @@ def gap_by_class(numbers: pd.DataFrame, reference: str) -> Figure | None:
     wide = wide.drop(columns=reference).dropna(axis="columns", how="all")
     if wide.empty:
         return None
-    names, longest = [str(name) for name in wide.columns], max(len(str(n)) for n in wide.columns)
-    upright = longest * _LETTER > _COLUMNS / len(names)
+    names, labels = [str(name) for name in wide.columns], [str(label) for label in wide.index]
+    longest = max(map(len, names))
+    width = looks.WIDTH - _SIDES - _LETTER * max(map(len, labels))
+    upright = longest * _LETTER > width / len(names)
     height = _LINE * len(wide) + _BAR + (longest * _LETTER + 0.15 if upright else 0.3)
     figure = looks.figure(height, layout="constrained")
     ax = figure.add_subplot()
@@ -42,9 +43,10 @@ def gap_by_class(numbers: pd.DataFrame, reference: str) -> Figure | None:
     # The mean is no class: a line sets it apart.
     ax.axhline(len(wide) - 1, color="black", linewidth=1)
     ax.invert_yaxis()
-    ax.set_yticks(np.arange(len(wide)) + 0.5, [str(label) for label in wide.index])
+    ax.set_yticks(np.arange(len(labels)) + 0.5, labels)
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90 if upright else 0)
     ax.xaxis.tick_top()
+    ax.set_ylabel("Class forgotten")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = figure.colorbar(
