@@ -253,4 +253,9 @@ def test_shipped_suites_load_and_their_parameters_bind(name, profile):
 
 
 def test_there_are_shipped_suites():
-    assert {"digits-random-10", "digits-random-50", "digits-class-3"} <= suite.suite_files().keys()
+    assert {
+        "digits-random-10",
+        "digits-random-50",
+        "digits-class-3",
+        "cifar10-class",
+    } <= suite.suite_files().keys()
