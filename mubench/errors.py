@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UsageError(Exception):
     """The request itself is wrong: one clear line, exit code 2, nothing was lost."""
 
 
+def close(name: str, known: Iterable[str]) -> str:
+    """' Did you mean X?' for the closest of `known`; nothing if none is close."""
+    lower = {n.lower(): n for n in sorted(known)}
+    found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    return f" Did you mean {lower[found[0]]!r}?" if found else ""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """' Did you mean X?' for the closest of `known`, else the list of what there is."""
     names = sorted(known)
-    lower = {n.lower(): n for n in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    if close:
-        return f" Did you mean {lower[close[0]]!r}?"
-    return f" Known: {', '.join(names) or 'none'}."
+    return close(name, names) or f" Known: {', '.join(names) or 'none'}."
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
     """The error for a name that does not exist, with a suggestion."""
     place = f" in {where}" if where else ""
     return UsageError(f"unknown {kind} {name!r}{place}.{nearest(name, known)}")
+
+
+@contextmanager
+def said_in(place: str) -> Iterator[None]:
+    """Put the place where something was said before what is wrong with it."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error

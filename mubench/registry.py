@@ -10,9 +10,10 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import mubench
-from mubench.errors import UsageError, unknown
+from mubench.errors import UsageError, close, unknown
 from mubench.plugin import Card
+from mubench.store import write_atomic
 
 BUILT_IN = "mubench.methods"
 GROUP = "mubench.methods"
@@ -148,25 +150,28 @@ def _cards(path: Path, module: str, cache: Path | None) -> list[Card]:
     loaded = importlib.import_module(module) if module else import_file(path)
     cards = [replace(f.__mubench__, source=digest) for f in declared(loaded)]  # type: ignore[attr-defined]
     if saved:
-        saved.parent.mkdir(parents=True, exist_ok=True)
-        scratch = saved.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_bytes(_CARDS.dump_json(cards))
-        scratch.replace(saved)
+        with suppress(OSError):  # a full disk is no reason to call the method broken
+            write_atomic(saved, _CARDS.dump_json(cards))
     return [replace(c, module=module, path=str(path)) for c in cards]
 
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _reason(error: BaseException, path: Path | None = None) -> str:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if path and f.filename == str(path)]
+    return f"{reason} (line {frames[-1].lineno})" if frames else reason
 
 
 def load_plugin(path: Path, cache: Path | None = None) -> list[Card]:
     """The methods of a user's file; UsageError if it cannot be loaded or declares none."""
+    if path.is_dir():
+        raise UsageError(f"plugin {path} is a folder; give a Python file")
     if not path.is_file():
-        raise UsageError(f"plugin {path}: there is no such file")
+        near = close(path.name, [p.name for p in path.parent.glob("*.py")])
+        raise UsageError(f"plugin {path}: there is no such file.{near}")
     try:
         cards = _cards(path.resolve(), "", cache)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"plugin {path} cannot be loaded: {_reason(error)}") from error
+        raise UsageError(f"plugin {path} cannot be loaded: {_reason(error, path.resolve())}") from error
     if not cards:
         raise UsageError(f"plugin {path} declares no method: decorate a function with @method(name, ...)")
     return cards

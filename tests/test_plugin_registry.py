@@ -59,8 +59,13 @@ def test_plugins_that_cannot_be_loaded(plugin_file, body, message):
 
 
 def test_plugins_that_are_not_there(tmp_path):
-    for path in (tmp_path / "absent.py", tmp_path):
-        with pytest.raises(UsageError, match="there is no such file"):
+    (tmp_path / "mine.py").write_text("", encoding="utf-8")
+    for path, message in (
+        (tmp_path / "absent.py", r"there is no such file\.$"),
+        (tmp_path / "mime.py", r"there is no such file\. Did you mean 'mine\.py'"),
+        (tmp_path, "is a folder"),
+    ):
+        with pytest.raises(UsageError, match=message):
             registry.load([path])
 
 
