@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from mubench.outputs import SETS, Outputs
 ABOUT, ARRAYS, WEIGHTS = "record.json", "outputs.safetensors", "weights.safetensors"
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256 of the facts as canonical JSON."""
+def key_of(facts: Any) -> str:
+    """SHA-256 of facts (plain data) as canonical JSON."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -50,8 +51,41 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where it is full
+        raise
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in a folder survive a power cut, where the system can be asked to."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class UnwritableError(UsageError):
+    """The store takes no record any more: whatever else is computed would be lost too."""
+
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What a record says about itself; one of _DAMAGE if any of its files is not as it was written."""
+    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    digest = about.pop("sha256", None)  # the first records had none
+    if digest is not None and digest != key_of(about):
+        raise ValueError(f"{ABOUT} does not match its digest")
+    for name, digest in about["files"].items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{name} does not match its digest")
+    return about
 
 
 @dataclass(frozen=True)
@@ -118,16 +152,14 @@ class Store:
         folder = self.folder(key)
         if not folder.is_dir():
             return None
+        with suppress(*_DAMAGE):  # another run may be replacing it at this moment
+            self._checked[key] = Record(folder, _read(folder))
+            return self._checked[key]
         try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            for name, digest in about["files"].items():
-                if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-                    raise ValueError(f"{name} does not match its digest")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._checked[key] = Record(folder, _read(folder))
+        except _DAMAGE as error:
             self._set_aside(folder, error)
-            return None
-        self._checked[key] = Record(folder, about)
-        return self._checked[key]
+        return self._checked.get(key)
 
     def forget_checks(self) -> None:
         """Read records anew: other processes may have written since."""
@@ -153,22 +185,34 @@ class Store:
         from safetensors.numpy import save
 
         folder = self.folder(key)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = self.root / "records" / f".{key[:16]}-{uuid.uuid4().hex[:8]}.tmp"
-        scratch.mkdir()
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch.mkdir()
+            for left in scratch.parent.glob(f".{key[:16]}-*"):  # by a run that was killed: its lock is ours
+                if left != scratch:
+                    shutil.rmtree(left, ignore_errors=True)
             blobs = {ARRAYS: save({n: np.ascontiguousarray(a) for n, a in arrays.items()})}
             if weights is not None:
                 blobs[WEIGHTS] = save({n: np.ascontiguousarray(a) for n, a in weights.items()})
             files = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
-            text = json.dumps({**about, "key": key, "files": files}, indent=1, allow_nan=False)
+            # as it will be read, for its digest
+            plain = json.loads(json.dumps({**about, "key": key, "files": files}, allow_nan=False))
+            text = json.dumps({**plain, "sha256": key_of(plain)}, indent=1)
             for name, blob in {**blobs, ABOUT: text.encode()}.items():
                 write_atomic(scratch / name, blob)
+            _sync_folder(scratch)
             old = scratch.with_suffix(".old")
             if folder.is_dir():  # timed anew, or damaged in a way that only its reader noticed
                 folder.rename(old)
             scratch.rename(folder)
+            _sync_folder(folder.parent)
             self._checked.pop(key, None)
+        except OSError as error:
+            raise UnwritableError(
+                f"the store {self.root} cannot be written: {error.strerror}; what was finished is saved: "
+                "make room, and the same command goes on from there"
+            ) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(scratch.with_suffix(".old"), ignore_errors=True)
@@ -200,12 +244,14 @@ class Store:
             write_atomic(path, text.encode())
 
     def cached_json(self, kind: str, key: str) -> Any | None:
-        """A derived value (metrics) saved under `key`, or None."""
+        """A derived value (metrics) saved under `key`, or None if there is none or it was damaged."""
         try:
-            return json.loads((self.root / kind / f"{key}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            saved = json.loads((self.root / kind / f"{key}.json").read_text(encoding="utf-8"))
+            return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def save_json(self, kind: str, key: str, value: Any) -> None:
         """Save a derived value; it can always be computed again."""
-        write_atomic(self.root / kind / f"{key}.json", json.dumps(value).encode())
+        checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
+        write_atomic(self.root / kind / f"{key}.json", json.dumps(checked).encode())
