@@ -34,7 +34,8 @@ class Cell:
     """What to run. `run` names the random streams: "original", "unlearn" or "again" (second Retrain).
 
     card: the method, or None for training an original. original: the key of the original it starts
-    from. shared: whether other cells run on the device meanwhile.
+    from. shared: whether other cells of the run work meanwhile. alone: whether a record that was timed
+    while others worked is to be made again.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Cell:
     parameters: dict[str, Any] | None = None
     original: str = ""
     shared: bool = False
+    alone: bool = False
 
 
 CELL: TypeAdapter[Cell] = TypeAdapter(Cell)

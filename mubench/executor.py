@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mubench.cell import CELL, Cell
 from mubench.process import Process
-from mubench.store import Store
+from mubench.store import Store, UnwritableError
 from mubench.worker import run_one
 
 # How long to leave a cell alone that another run is working on, in seconds.
@@ -67,7 +67,8 @@ class Here:
     def run(self, cell: Cell) -> tuple[str, str]:
         """Run it; a method that ends the interpreter ends this one. Ctrl-C is the user's, not a failure."""
         with _watching_for_interrupts() as interrupted:
-            reply = run_one(CELL.dump_json(cell, by_alias=True).decode(), self._store)
+            line = CELL.dump_json(cell, by_alias=True).decode()
+            reply = run_one(line, self._store, self._store.log_file(cell.key))
         if interrupted.is_set():
             self._store.forget_failure(cell.key)
             raise KeyboardInterrupt
@@ -129,9 +130,10 @@ def execute(
     """Run all cells on `jobs` worker processes (0: in this one) and return how each ended.
 
     `report` is called once per cell, never twice at a time. On KeyboardInterrupt the workers are killed
-    and the interrupt goes on; what was finished is in the store.
+    and the interrupt goes on; what was finished is in the store. UnwritableError if it takes no more.
     """
     queue, outcomes, guard = _Queue(cells), [], threading.Lock()
+    errors: list[BaseException] = []
     count = min(jobs, len(cells))
     workers: list[Worker] = [Process(store, count, cells[0].setting.device) for _ in range(count)]
 
@@ -141,6 +143,7 @@ def execute(
                 outcome = cell
                 with suppress(OSError):
                     store.put_failure(outcome.cell.key, outcome.reason)
+                    store.log_file(outcome.cell.key).write_text(outcome.reason + "\n", encoding="utf-8")
             else:
                 status, reason = worker.run(replace(cell, shared=count > 1))
                 if queue.stopped:
@@ -148,6 +151,8 @@ def execute(
                 if status == "busy":
                     queue.later(cell)
                     continue
+                if status == "unsaved":
+                    raise UnwritableError(reason)
                 outcome = Outcome(cell, status, reason)
             with guard:
                 outcomes.append(outcome)
@@ -157,7 +162,17 @@ def execute(
     if not jobs:
         work(Here(store))
         return outcomes
-    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
+
+    def watched(worker: Worker) -> None:
+        try:
+            work(worker)
+        except BaseException as error:  # the main thread raises it
+            errors.append(error)
+            queue.stop()
+            for other in workers:
+                other.close()
+
+    threads = [threading.Thread(target=watched, args=(w,), daemon=True) for w in workers]
     try:
         for thread in threads:
             thread.start()
@@ -168,4 +183,6 @@ def execute(
         queue.stop()
         for worker in workers:
             worker.close()
+    if errors:
+        raise errors[0]
     return outcomes

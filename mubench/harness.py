@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
 
@@ -13,7 +13,7 @@ import mubench
 from mubench.cell import Cell, Setting
 from mubench.data import Dataset, Split, forget_indices, load_dataset, make_sets
 from mubench.device import resolve_device, resolve_precision
-from mubench.errors import UsageError
+from mubench.errors import UsageError, said_in
 from mubench.models import check_model
 from mubench.plugin import Card
 from mubench.registry import Registry
@@ -71,7 +71,7 @@ class Plan:
         absent = [c for c in self.cells if c.card is not None and open_(c)]
         needed = {c.original for c in absent}
         originals = [c for c in self.cells if c.card is None and c.key in needed and store.get(c.key) is None]
-        return [*originals, *absent]
+        return [*originals, *(replace(c, alone=alone) for c in absent)]
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,19 @@ def make_plan(
     """
     if isinstance(suite.forget, ClassForget) and suite.forget.target == EVERY:
         return _every_class(suite, registry, store, device, where)
-    check_model(suite.model)
+    with said_in(where):
+        check_model(suite.model)
     device = resolve_device(device)
     precision = resolve_precision(suite.precision, device)
     rows, broken = _wanted(suite, registry, where)
-    dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
-    labels = dataset.raw.labels
-    train, val, test, original = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent)
-    splits = {}
-    for seed in suite.seeds:
-        forget, forgotten = forget_indices(suite.forget, train, labels, dataset.raw.classes, seed)
-        splits[seed] = Split(train, val, test, forget, forgotten, original)
+    with said_in(where):
+        dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+        labels, classes = dataset.raw.labels, dataset.raw.classes
+        train, val, test, original = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent)
+        splits = {}
+        for seed in suite.seeds:
+            forget, forgotten = forget_indices(suite.forget, train, labels, classes, seed)
+            splits[seed] = Split(train, val, test, forget, forgotten, original)
 
     setting = Setting(
         dataset=suite.dataset,

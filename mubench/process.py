@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,13 +35,14 @@ class _Log:
             self._ended.clear()
             self._file, self._room = store.log_file(key).open("wb"), LOG_LIMIT
 
-    def close(self) -> None:
+    def close(self, last_words: str = "") -> None:
         """Wait until what was printed has arrived; a dead worker's pipe has ended by itself."""
         self._ended.wait(1.0)
-        with self._guard:
+        with self._guard, suppress(OSError):
             if self._file is not None:
+                self._file.write(last_words.encode())
                 self._file.close()
-                self._file = None
+            self._file = None
 
     def _pump(self) -> None:
         for line in iter(lambda: self._stream.readline(1 << 16), b""):
@@ -55,6 +57,14 @@ class _Log:
             if end:
                 self._ended.set()
         self._ended.set()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker and, also if it is dead already, whatever its methods have left running."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 class Process:
@@ -77,7 +87,10 @@ class Process:
                 return None
             if self._process is None or self._log is None or self._process.poll() is not None:
                 pipe = subprocess.PIPE
-                self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe)
+                # a session of its own: what a method starts can be ended with it
+                self._process = subprocess.Popen(
+                    self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+                )
                 assert self._process.stderr is not None
                 self._log = _Log(self._process.stderr)
                 self._ready = False
@@ -98,7 +111,7 @@ class Process:
 
         def stop() -> None:
             late.set()
-            process.kill()
+            _kill(process)
 
         timer = threading.Timer(cell.setting.timeout or threading.TIMEOUT_MAX, stop)
         timer.daemon = True
@@ -111,12 +124,16 @@ class Process:
             line = b""
         finally:
             timer.cancel()
-        if line:
+        if line.endswith(b"\n"):
             log.close()
             reply = json.loads(line)
+            if reply["status"] == "failed" or late.is_set():
+                _kill(process)  # the memory it filled, the processes it left: nothing reaches the next cell
+                process.wait()
             return reply["status"], reply["reason"]
         reason = self._obituary(process, late.is_set(), cell.setting.timeout)
-        log.close()
+        _kill(process)
+        log.close(f"[mubench: {reason}]\n")
         if not self._closed:
             with suppress(OSError):
                 self._store.put_failure(cell.key, reason)
@@ -137,5 +154,5 @@ class Process:
         with self._guard:
             self._closed = True
             if self._process is not None:
-                self._process.kill()
+                _kill(self._process)
                 self._process.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Callable
@@ -21,10 +20,12 @@ from mubench.cell import SETTING, Cell, Setting
 from mubench.data import Dataset, Split, forget_indices, load_dataset, make_sets
 from mubench.data.batches import Augmentation, ImageSet
 from mubench.environment import environment
+from mubench.forks import no_forks
 from mubench.ledger import Ledger
 from mubench.models.classifier import Classifier, build
 from mubench.outputs import SETS
 from mubench.plugin import Card
+from mubench.presence import Presence
 from mubench.registry import load_function
 from mubench.store import Record, Store
 from mubench.streams import stream_seed
@@ -196,13 +197,15 @@ def run(cell: Cell, store: Store) -> None:
         _run_method(cell, cell.card, bench, store)
 
 
-def _about(cell: Cell, bench: Bench, seconds: float, peak: float | None, ledger: Ledger) -> dict[str, Any]:
+def _about(
+    cell: Cell, bench: Bench, seconds: float, shared: bool, peak: float | None, ledger: Ledger
+) -> dict[str, Any]:
     return {
         "seed": cell.seed,
         "run": cell.run,
         "cost": {
             "seconds": seconds,
-            "shared": cell.shared,
+            "shared": shared,
             "read": ledger.reads,
             "forward": ledger.forward,
             "backward": ledger.backward,
@@ -220,9 +223,11 @@ def _run_original(cell: Cell, bench: Bench, store: Store) -> None:
     model = bench.fresh(cell.seed, cell.run)
     model.ledger = ledger
     _warm_up(bench, model, *bench.take(indices))
-    _, seconds, peak = _timed(bench, lambda: train(model, images, cell.setting.recipe))
+    with Presence(store.root) as others:
+        _, seconds, peak = _timed(bench, lambda: train(model, images, cell.setting.recipe))
     _checked(None, model, bench.images, len(bench.classes))
-    about = {"method": None, **_about(cell, bench, seconds, peak, ledger), "notes": {}}
+    shared = cell.shared or others.disturbed
+    about = {"method": None, **_about(cell, bench, seconds, shared, peak, ledger), "notes": {}}
     store.put(cell.key, about, {}, weights_of(model))
 
 
@@ -255,17 +260,15 @@ def _run_method(cell: Cell, card: Card, bench: Bench, store: Store) -> None:
     )
     function = load_function(card)
     _warm_up(bench, model, *bench.take(split.retain))
-    process = os.getpid()
-    result, seconds, peak = _timed(bench, lambda: function(model, task, **(cell.parameters or {})))
-    if os.getpid() != process:
-        os._exit(0)  # a child that the method forked: only its parent goes on
+    with Presence(store.root) as others, no_forks():
+        result, seconds, peak = _timed(bench, lambda: function(model, task, **(cell.parameters or {})))
     cost = copy.copy(ledger)
     cost.reads = dict(ledger.reads)
     unlearned = _checked(result, model, bench.images, len(bench.classes))
     about = {
         "method": card.name,
         "parameters": cell.parameters,
-        **_about(cell, bench, seconds - task.aside_seconds, peak, cost),
+        **_about(cell, bench, seconds - task.aside_seconds, cell.shared or others.disturbed, peak, cost),
         "original": cell.original,
         "forgotten": split.forgotten,
         "split": split.manifest(),
