@@ -31,6 +31,13 @@ class _Friendly(click.Group):
             return super().invoke(ctx)
         except UsageError as error:
             raise _Refused(str(error)) from error
+        except click.UsageError as error:  # click's own takes four lines for it
+            raise _Refused(error.format_message()) from error
+        except KeyboardInterrupt:  # before the first cell, or after the last
+            click.echo(
+                "Interrupted: what was finished is saved. The same command goes on from there.", err=True
+            )
+            raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:  # `mubench list methods | head`
             raise
         except OSError as error:  # a full disk, a vanished folder: what is in the store stays

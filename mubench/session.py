@@ -91,6 +91,8 @@ def _names(methods: str | None) -> list[str]:
     names = [n.strip() for n in methods.split(",") if n.strip()] if methods else []
     if methods is not None and not names:
         raise UsageError("--methods names no method")
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise UsageError(f"--methods names {twice[0]!r} twice")
     return names
 
 
@@ -192,7 +194,8 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         with _progress(errors, len(missing)) as report:
             outcomes = execute(missing, request.store, jobs, report)
     except KeyboardInterrupt:
-        left = len(plan.missing(Store(request.store.root)))
+        request.store.forget_checks()
+        left = len(plan.missing(request.store, request.exclusive_timing))
         errors.print(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
@@ -227,8 +230,9 @@ def _marks(request: Request) -> dict[str, Any]:
 
 def _show(found: results.Results, store: Store, folder: Path, console: Console, errors: Console) -> int:
     cells = results.cells_frame(found, store)
-    results.write(found, store, folder, cells)
+    # first of all, lest a full disk keep it from who waited for it
     console.print(terminal_table(cells, caption=found.title, notes=results.captions(found, store)))
+    results.write(found, store, folder, cells)
     for message in store.set_aside:
         errors.print(message)
     return 1 if cells["status"].isin(["FAILED", "missing"]).any() else 0
