@@ -5,23 +5,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class UsageError(Exception):
     """The request itself is wrong: one clear line, exit code 2, nothing was lost."""
 
 
-def close(name: str, known: Iterable[str]) -> str:
-    """' Did you mean X?' for the closest of `known`; nothing if none is close."""
-    lower = {n.lower(): n for n in sorted(known)}
+def _closest(name: str, known: Iterable[str]) -> str | None:
+    lower = {n.lower(): n for n in known}
     found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    return f" Did you mean {lower[found[0]]!r}?" if found else ""
+    return lower[found[0]] if found else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """' Did you mean X?' for the closest of `known`, else the list of what there is."""
     names = sorted(known)
-    return close(name, names) or f" Known: {', '.join(names) or 'none'}."
+    found = _closest(name, names)
+    return f" Did you mean {found!r}?" if found else f" Known: {', '.join(names) or 'none'}."
+
+
+def near_file(path: Path) -> str:
+    """' Did you mean X?' for the file of the same kind in the same folder whose name is close, or nothing."""
+    found = _closest(path.stem, [p.stem for p in sorted(path.parent.glob(f"*{path.suffix}"))])
+    return f" Did you mean {found + path.suffix!r}?" if found else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import mubench
-from mubench.errors import UsageError, close, unknown
+from mubench.errors import UsageError, near_file, unknown
 from mubench.plugin import Card
 from mubench.store import write_atomic
 
@@ -166,8 +166,7 @@ def load_plugin(path: Path, cache: Path | None = None) -> list[Card]:
     if path.is_dir():
         raise UsageError(f"plugin {path} is a folder; give a Python file")
     if not path.is_file():
-        near = close(path.name, [p.name for p in path.parent.glob("*.py")])
-        raise UsageError(f"plugin {path}: there is no such file.{near}")
+        raise UsageError(f"plugin {path}: there is no such file.{near_file(path)}")
     try:
         cards = _cards(path.resolve(), "", cache)
     except (Exception, SystemExit) as error:

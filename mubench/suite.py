@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from mubench.errors import UsageError, close, nearest
+from mubench.errors import UsageError, near_file, nearest
 from mubench.paper import settings
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
@@ -158,8 +158,7 @@ def find(suite: str) -> Path:
     if path.is_file():
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        near = close(path.name, [p.name for p in path.parent.glob("*.toml")])
-        raise UsageError(f"suite {suite!r}: there is no such file.{near}")
+        raise UsageError(f"suite {suite!r}: there is no such file.{near_file(path)}")
     raise UsageError(f"unknown suite {suite!r}.{nearest(suite, known)}")
 
 
