@@ -125,7 +125,11 @@ def make_plan(
     precision = resolve_precision(suite.precision, device)
     rows, broken = _wanted(suite, registry, where)
     with said_in(where):
-        dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+        try:
+            dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+        except OSError as error:
+            error.filename = error.filename or str(store.root / "data")
+            raise
         labels, classes = dataset.raw.labels, dataset.raw.classes
         train, val, test, original = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent)
         splits = {}
