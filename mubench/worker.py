@@ -59,6 +59,8 @@ def run_one(line: str, store: Store, log: Path | None = None) -> dict[str, str]:
     except BaseException as error:
         traceback.print_exc()
         reason = explain(error, (cell.card.path,) if cell.card else ())
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, on the GPU
+            reason += f"; lower batch_size (now {cell.setting.batch_size}) or take a smaller model"
         with suppress(OSError):  # a full disk is reported by the reply alone
             store.put_failure(cell.key, reason)
             if log is not None:

@@ -20,6 +20,11 @@ FAILING = {
         "ValueError: no luck (mine.py, line 8)",
     ),
     "loses": ("raise MemoryError", "MemoryError (mine.py, line 8)"),
+    "fills": (
+        "raise torch.OutOfMemoryError('CUDA out of memory. Tried')",
+        "OutOfMemoryError: CUDA out of memory. Tried (mine.py, line 8); "
+        "lower batch_size (now 32) or take a smaller model",
+    ),
     "exits": ("sys.exit('bye')", "SystemExit: bye (mine.py, line 8)"),
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt (mine.py, line 8)"),
     "nan": (

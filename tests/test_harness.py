@@ -198,9 +198,9 @@ def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys, monk
     harmed = Store(home / "harmed")
     rows = torch.from_numpy(plan.splits[0].forget)
 
-    def load(*arguments, real=runner.load_dataset):
+    def load(*arguments, real=runner.load_dataset, **how):
         """The pixels are destroyed before anything is computed from them, the normalisation too."""
-        found = real(*arguments)
+        found = real(*arguments, **how)
         images = np.array(found.raw.images)
         images[rows] = 255
         return replace(found, raw=replace(found.raw, images=images))

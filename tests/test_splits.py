@@ -8,9 +8,13 @@ from pydantic import TypeAdapter
 
 from mubench.data import Split, forget_indices, load_dataset, make_split
 from mubench.errors import UsageError
+from mubench.streams import numpy_stream
 from mubench.suite import Forget
 
 FORGET = TypeAdapter(Forget)
+
+
+HALF = {"scenario": "random", "percent": 50.0}
 
 
 @pytest.fixture
@@ -164,3 +168,22 @@ def test_manifest_by_hand():
     for name, indices in parts.items():
         data = b"".join(i.to_bytes(8, "little") for i in indices)
         assert manifest[name] == {"count": len(indices), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def test_a_forget_set_that_takes_a_class_along_is_refused(raw):
+    train, _, _ = make_split(raw.labels, raw.test, 10.0)
+    rare = train[raw.labels[train] == 2][1:]
+    few = np.setdiff1d(train, rare)
+
+    # the one image left of the class is drawn by some of the seeds
+    last, half = train[raw.labels[train] == 2][0], round(len(few) / 2)
+    seed = next(s for s in range(20) if last in numpy_stream(s, "forget").permutation(few)[:half])
+    with pytest.raises(UsageError, match=rf"forget seed {seed} no training image of class 2 \(c\) remains"):
+        forget_indices(FORGET.validate_python(HALF), few, raw.labels, raw.classes, seed)
+
+
+def test_a_class_with_one_image_cannot_be_split():
+    labels = np.array([0] * 10 + [1])
+
+    with pytest.raises(UsageError, match="class 1 has 1 training images"):
+        make_split(labels, np.zeros(11, dtype=bool), 10.0)

@@ -131,7 +131,8 @@ def forget_indices(
 ) -> tuple[Indices, tuple[int, ...]]:
     """The forget set of a seed, and the classes it forgets as a whole.
 
-    Raises UsageError if the set comes out empty or everything, or does not lie in the training set.
+    Raises UsageError if the set comes out empty or everything, does not lie in the training set, or
+    takes a whole class along by chance.
     """
     forgotten: tuple[int, ...] = ()
     match forget:
@@ -153,6 +154,12 @@ def forget_indices(
     if not 0 < len(chosen) < len(train):
         state = "empty" if not len(chosen) else "all of the training set"
         raise UsageError(f"the forget set is {state}: {what}")
+    emptied = np.setdiff1d(labels[chosen], [*labels[np.setdiff1d(train, chosen)], *forgotten])
+    if len(emptied):
+        raise UsageError(
+            f"{what}: with forget seed {seed} no training image of class {emptied[0]} ({classes[emptied[0]]}) "
+            "remains; forget fewer, or forget the class as a whole"
+        )
     return np.sort(chosen), forgotten
 
 
