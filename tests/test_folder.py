@@ -174,7 +174,7 @@ def test_wrong_options(load, options, said):
 
 
 def test_the_root_cannot_be_left_out(tmp_path):
-    with pytest.raises(UsageError, match="the option 'root' is missing; write data.root"):
+    with pytest.raises(UsageError, match=r"the option 'root' is missing; write data\.root"):
         load_dataset("folder", {}, tmp_path)
 
 

@@ -156,9 +156,10 @@ def forget_indices(
         raise UsageError(f"the forget set is {state}: {what}")
     emptied = np.setdiff1d(labels[chosen], [*labels[np.setdiff1d(train, chosen)], *forgotten])
     if len(emptied):
+        k = emptied[0]
         raise UsageError(
-            f"{what}: with forget seed {seed} no training image of class {emptied[0]} ({classes[emptied[0]]}) "
-            "remains; forget fewer, or forget the class as a whole"
+            f"{what}: with forget seed {seed} no training image of class {k} ({classes[k]}) remains; "
+            "forget fewer, or forget the class as a whole"
         )
     return np.sort(chosen), forgotten
 
