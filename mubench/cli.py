@@ -17,6 +17,7 @@ from mubench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mubench.session import Request
     from mubench.store import Store
 
 DEFAULT_SUITE = "digits-random-50"
@@ -55,47 +56,71 @@ def main() -> None:
     """How close does machine unlearning come to retraining, at what cost, and is it real?"""
 
 
-def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where records are kept. Default: $MUBENCH_STORE or the user's data folder.",
-    )(command)
-
-
 def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) -> None:
     if path is not None:
         os.environ["MUBENCH_DATA"] = str(path.absolute())  # workers inherit it
 
 
-def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--data-root",
-        type=click.Path(path_type=Path, file_okay=False),
-        expose_value=False,
-        callback=_keep_data_root,
-        help="Where datasets lie. Default: $MUBENCH_DATA or the user's data folder.",
-    )(command)
-
-
-def _plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+# Options that several commands share, each said once.
+_OPTIONS = {
+    "suite": click.option(
+        "--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file."
+    ),
+    "methods": click.option(
+        "--methods", help="Only these rows, comma-separated; Retrain and Original always join."
+    ),
+    "seeds": click.option("--seeds", type=int, help="Only the first N seeds of the suite."),
+    "plugin": click.option(
         "--plugin",
         "plugins",
         type=click.Path(path_type=Path),
         multiple=True,
         help="A Python file with methods of your own (repeatable).",
-    )(command)
+    ),
+    "profile": click.option("--profile", help="A profile of the suite, such as small."),
+    "set": click.option(
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite."
+    ),
+    "device": click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+    "precision": click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]"),
+    "jobs": click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process."),
+    "store": click.option(
+        "--store",
+        type=_FOLDER,
+        help="Where records are kept. Default: $MUBENCH_STORE or the user's data folder.",
+    ),
+    "data-root": click.option(
+        "--data-root",
+        type=_FOLDER,
+        expose_value=False,
+        callback=_keep_data_root,
+        help="Where datasets lie. Default: $MUBENCH_DATA or the user's data folder.",
+    ),
+    "out": click.option("--out", type=_FOLDER, help="Output folder."),
+    "json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+}
 
 
-def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+def _options(names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names.split()):
+            command = _OPTIONS[name](command)
+        return command
+
+    return add
 
 
 def _open_store(path: Path | None) -> Store:
     from mubench.store import Store, default_store
 
     return Store(path or default_store())
+
+
+def _request(options: dict[str, Any]) -> Request:
+    from mubench.session import Request
+
+    return Request(**{**options, "store": _open_store(options["store"])})
 
 
 def _console(stderr: bool = False) -> Console:
@@ -108,26 +133,14 @@ def _console(stderr: bool = False) -> Console:
 
 
 @main.command()
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
-@click.option("--methods", help="Only these rows, comma-separated; Retrain and Original always join.")
-@click.option("--seeds", type=int, help="Only the first N seeds of the suite.")
-@_plugin_option
-@click.option("--profile", help="A profile of the suite, such as small.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]")
-@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process.")
+@_options("suite methods seeds plugin profile set device precision jobs")
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
-@_store_option
-@_data_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+@_options("store data-root out")
 def run(**options: Any) -> None:
     """Run a suite: train what is missing, print the table, write tables and plots."""
-    from mubench.session import Request, run_suite
+    from mubench.session import run_suite
 
-    code = run_suite(
-        Request(**{**options, "store": _open_store(options["store"])}), _console(), _console(True)
-    )
+    code = run_suite(_request(options), _console(), _console(True))
     if code == INTERRUPTED:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -136,81 +149,43 @@ def run(**options: Any) -> None:
 
 
 @main.command()
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
-@click.option("--methods", help="Only these methods, comma-separated.")
 @click.option("--trials", default=12, show_default=True, help="Trials per method, the same for all.")
 @click.option("--dev-seeds", default=2, show_default=True, help="Development forget sets.")
-@_plugin_option
-@click.option("--profile", help="A profile of the suite.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
-@_store_option
-@_data_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+@_options("suite methods plugin profile set device precision jobs store data-root out")
 def tune(trials: int, dev_seeds: int, **options: Any) -> None:
     """Search hyper-parameters on validation data and development forget sets."""
-    from mubench.session import Request, tune_suite
+    from mubench.session import tune_suite
 
-    request = Request(**{**options, "store": _open_store(options["store"])})
-    raise SystemExit(tune_suite(request, trials, dev_seeds, _console(), _console(True)))
+    raise SystemExit(tune_suite(_request(options), trials, dev_seeds, _console(), _console(True)))
 
 
 @main.command()
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
-@click.option("--methods", help="Only these methods, comma-separated.")
-@click.option("--seeds", type=int, help="Only the first N seeds of the suite.")
-@_plugin_option
-@click.option("--profile", help="A profile of the suite.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Override the suite's.")
-@click.option("--jobs", type=click.IntRange(min=0), help="Cells at once.")
-@_store_option
-@_data_option
-@_json_option
+@_options("suite methods seeds plugin profile set device precision jobs store data-root json")
 def plan(as_json: bool, **options: Any) -> None:
     """List a suite's cells, which are in the store, and the expected time of the rest."""
     from mubench.outlook import plan_suite
-    from mubench.session import Request
 
-    request = Request(**{**options, "store": _open_store(options["store"])})
-    raise SystemExit(plan_suite(request, _console(), _console(True), as_json))
+    raise SystemExit(plan_suite(_request(options), _console(), _console(True), as_json))
 
 
 @main.command()
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file.")
-@click.option("--profile", help="A profile of the suite.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Override the suite's.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of each loop."
-)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of a loop.")
 @click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Of a turn.")
-@_store_option
-@_data_option
-@_json_option
+@_options("suite profile set device precision store data-root json")
 def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **options: Any) -> None:
     """Measure how fast this machine trains a suite's model, against a plain loop and the ceiling."""
     from mubench.outlook import speed_suite
-    from mubench.session import Request
 
-    request = Request(**{**options, "store": _open_store(options["store"])})
-    code = speed_suite(
-        request, _console(), _console(True), threads=threads, rounds=rounds, seconds=seconds, as_json=as_json
+    request, out, errors = _request(options), _console(), _console(True)
+    raise SystemExit(
+        speed_suite(request, out, errors, threads=threads, rounds=rounds, seconds=seconds, as_json=as_json)
     )
-    raise SystemExit(code)
 
 
 @main.command()
 @click.argument("suite_or_folder")
-@_plugin_option
-@click.option("--profile", help="A profile of the suite.")
-@_store_option
-@_data_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.")
+@_options("plugin profile store data-root out")
 def render(**options: Any) -> None:
     """Make tables and plots of SUITE-OR-FOLDER from the store, training nothing."""
     from mubench.session import render_again
@@ -222,8 +197,7 @@ def render(**options: Any) -> None:
 
 @main.command("list")
 @click.argument("what", metavar="methods|suites|datasets|metrics")
-@_plugin_option
-@_json_option
+@_options("plugin json")
 def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List the methods, suites, datasets or metrics there are."""
     from mubench.catalogue import listing
@@ -240,8 +214,7 @@ def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 @main.command()
 @click.argument("kind", metavar="method|suite|dataset|metric")
 @click.argument("name")
-@_plugin_option
-@_json_option
+@_options("plugin json")
 def show(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show one of them in full: for a method its docstring, citation, parameters and search space."""
     from mubench.catalogue import detail, detail_text

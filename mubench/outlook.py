@@ -96,11 +96,10 @@ def speed_suite(
     as_json: bool,
 ) -> int:
     """Measure how fast this machine trains the suite's model, and print it."""
-    path = suite.find(request.suite)
-    loaded = suite.load(path, request.profile, [suite.parse_set(s) for s in request.sets])
+    path, loaded = session.read(request)
     check_model(loaded.model)
     device = resolve_device(request.device)
-    precision = resolve_precision(request.precision or loaded.precision, device)
+    precision = resolve_precision(loaded.precision, device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     raw = load_dataset(loaded.dataset, loaded.data, request.store.root / "data").raw
     from mubench import speed

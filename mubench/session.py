@@ -96,13 +96,18 @@ def _names(methods: str | None) -> list[str]:
     return names
 
 
-def prepare(request: Request) -> harness.Plan:
-    """Read the suite and everything it names; UsageError for whatever is wrong."""
+def read(request: Request) -> tuple[Path, suite.Suite]:
+    """The suite's file, and what it says with the profile and the overrides applied."""
     path = suite.find(request.suite)
     changes = [suite.parse_set(s) for s in request.sets]
     if request.precision is not None:
         changes.append({"precision": request.precision})
-    loaded = suite.load(path, request.profile, changes)
+    return path, suite.load(path, request.profile, changes)
+
+
+def prepare(request: Request) -> harness.Plan:
+    """Read the suite and everything it names; UsageError for whatever is wrong."""
+    path, loaded = read(request)
     if request.seeds is not None:
         if not 0 < request.seeds <= len(loaded.seeds):
             raise UsageError(
@@ -146,8 +151,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     """Run every trial, write tuning.csv and tuning.toml, print the best; 1 if any trial failed."""
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
-    path = suite.find(request.suite)
-    loaded = suite.load(path, request.profile, [suite.parse_set(s) for s in request.sets])
+    path, loaded = read(request)
     known = registry.load(request.plugins, request.store.root / "cards")
     best: dict[str, dict[str, Any]] | None = None
     for stage in ("spread over the search space", "close to the best"):
