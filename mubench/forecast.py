@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mubench.cell import CELL, Cell
 from mubench.store import Store, key_of
 
@@ -61,7 +63,7 @@ def advice(expected: Forecast, device: str, profiles: Sequence[str], profile: st
 def worthwhile(plan: Plan, missing: Sequence[Cell]) -> bool:
     """Whether a run takes so long (a minute or more, roughly) that the forecast's own time is nothing."""
     raw = plan.dataset.raw
-    images, pixels = int((~raw.test).sum()), int(raw.images[0].size)
+    images, pixels = int((~raw.test).sum()), int(np.prod(raw.images.shape[1:]))
     return len(missing) * plan.suite.original.epochs * images * pixels > 2e9
 
 
@@ -70,9 +72,16 @@ def forecast(plan: Plan, missing: Sequence[Cell], store: Store, jobs: int) -> Fo
     if not missing:
         return Forecast(0.0, {}, jobs)
     raw = plan.dataset.raw
+    splits = {
+        key: part.splits[seed] for part in plan.parts for row in part.rows for seed, key in row.keys.items()
+    }
+    first = {seed: split for part in plan.parts for seed, split in part.splits.items()}
     sizes = {
-        str(seed): {name: len(getattr(split, name)) for name in ("forget", "retain", "val", "test")}
-        for seed, split in plan.splits.items()
+        cell.key: {
+            name: len(getattr(splits.get(cell.key, first[cell.seed]), name))
+            for name in ("forget", "retain", "val", "test")
+        }
+        for cell in missing
     }
     question = {
         "cells": [CELL.dump_json(cell, by_alias=True).decode() for cell in missing],
@@ -161,7 +170,7 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     found: dict[str, float | None] = {}
     for cell in cells:
-        own = sizes[str(cell.seed)]
+        own = sizes[cell.key]
         made_by = [cell.card.source, cell.card.function] if cell.card else "original"
         recipe = cell.setting.recipe.model_dump()
         facts = [made_by, cell.parameters, recipe, own, cell.setting.batch_size, question["classes"]]
@@ -188,7 +197,7 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
     rate = rates(work, {"": ours(work, setting.precision)}, rounds=3, seconds=0.5)[""]
     seconds = {}
     for cell in cells:
-        evaluated = sum(sizes[str(cell.seed)].values()) if cell.card else 0
+        evaluated = sum(sizes[cell.key].values()) if cell.card else 0
         alone = found[cell.key]
         seconds[cell.key] = ((usual if alone is None else alone) + units(evaluated, 0)) / rate
     return {"samples_per_second": rate, "seconds": seconds}

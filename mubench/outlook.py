@@ -26,7 +26,9 @@ def _cells(plan: Plan, missing: Sequence[Cell], expected: Forecast | None) -> li
     """A line per row of the table and seed, originals first."""
     open_ = {cell.key for cell in missing}
     originals = {cell.seed: cell.key for cell in plan.cells if cell.card is None}
-    named = [("original model", originals), *((row.name, row.keys) for row in plan.rows if not row.status)]
+    named = [("original model", originals)]
+    for label, part in (plan.classes or {"": plan}).items():
+        named += [(f"{row.name} ({label})" if label else row.name, row.keys) for row in part.rows]
     return [
         {
             "row": name,
@@ -70,9 +72,8 @@ def plan_suite(request: session.Request, console: Console, errors: Console, as_j
         known = duration(sum(rest)) if rest and None not in rest else "" if not rest else "unknown"
         grid.add_row(name, str(len(own)), str(sum(c["cached"] for c in own)), known)
     console.print(grid)
-    for row in plan.rows:
-        if row.status:
-            console.print(f"{row.name}: {row.status}, {row.reason}")
+    for row in (row for part in plan.parts for row in part.rows if row.status):
+        console.print(f"{row.name}: {row.status}, {row.reason}")
     if expected is None:
         console.print("How long the rest takes could not be found out.")
     elif missing:
