@@ -6,7 +6,11 @@ vector machine on the probability of the true class. It is another measure than 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.polynomial import Chebyshev
+from numpy.typing import NDArray
 
 from mubench.metrics import metric
 from mubench.metrics.scores import Floats, log_softmax
@@ -21,6 +25,20 @@ def _merged(values: Floats, grid: float) -> tuple[Floats, Floats]:
     """The mean and the number of the values in each interval of the grid, in ascending order."""
     _, cell, count = np.unique(np.floor(values / grid), return_inverse=True, return_counts=True)
     return np.bincount(cell, values) / count, count.astype(np.float64)
+
+
+def _nonmember(machine: Any, targets: Floats) -> NDArray[np.bool_]:
+    """What `machine.predict` calls 0, without comparing every target with every support vector.
+
+    Its decision is a sum of Gaussians of width 1 over [0, 1], which a polynomial of degree 40 meets to
+    rounding; where that is too near to 0 to tell the side, the machine itself is asked.
+    """
+    decision = Chebyshev.interpolate(lambda x: machine.decision_function(x[:, None]), 40, domain=[0, 1])
+    value = decision(targets)
+    found: NDArray[np.bool_] = value < 0
+    if (unsure := np.abs(value) < 1e-6).any():
+        found[unsure] = machine.predict(targets[unsure][:, None]) == 0
+    return found
 
 
 def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) -> float:
@@ -40,7 +58,7 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
         sides, weights = (list(part) for part in zip(*(_merged(s, GRID) for s in sides), strict=True))
     x, y = np.concatenate(sides)[:, None], np.repeat([1, 0], [len(side) for side in sides])
     machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, y, sample_weight=np.concatenate(weights))
-    return 100.0 * int((machine.predict(targets[:, None]) == 0).sum()) / len(targets)
+    return 100.0 * int(_nonmember(machine, targets).sum()) / len(targets)
 
 
 @metric("mia_svc", title="MIA-SVC", better="reference", gap=True)

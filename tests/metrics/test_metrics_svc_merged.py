@@ -42,3 +42,23 @@ def test_equal_values_merge_into_one_of_their_joint_weight() -> None:
     values, weights = svc._merged(np.array([0.25, 0.25, 0.25, 0.75]), svc.GRID)
     assert values.tolist() == [0.25, 0.75]
     assert weights.tolist() == [3.0, 1.0]
+
+
+@pytest.mark.parametrize("case", [_saturated, _overlapping])
+def test_every_target_is_on_the_side_where_the_machine_sees_it(case) -> None:
+    members, nonmembers = case(np.random.default_rng(0), 1500)
+    x = np.concatenate([members, nonmembers])[:, None]
+    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, np.repeat([1, 0], 1500))
+    targets = np.concatenate([members, nonmembers, np.linspace(0, 1, 2001)])
+    expected = machine.predict(targets[:, None]) == 0
+    assert np.array_equal(svc._nonmember(machine, targets), expected)
+    assert expected.any()
+    assert not expected.all()
+
+
+def test_where_the_machine_cannot_tell_it_is_asked() -> None:
+    """Shadows all alike: its decision is 0, up to rounding, everywhere."""
+    x, targets = np.ones((40, 1)), np.linspace(0, 1, 50)
+    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, np.repeat([1, 0], 20))
+    assert np.abs(machine.decision_function(targets[:, None])).max() < 1e-6
+    assert np.array_equal(svc._nonmember(machine, targets), machine.predict(targets[:, None]) == 0)
