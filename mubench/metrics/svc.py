@@ -47,7 +47,7 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
     All are (n,) probabilities of the true class. With one feature, gamma="auto" is 1: the kernel
     changes by less than 5e-4 between points GRID apart. Equal points of one side may be merged into one
     of their joint weight without any change of the solution, so merging points so close changes it
-    little: by at most 0.04 points on 10,000 + 10,000 made-up confidences of three kinds, in a sixtieth
+    little: by at most 0.04 points on 10,000 + 10,000 made-up confidences of three kinds, in a hundredth
     of the time.
     """
     from sklearn.svm import SVC
