@@ -117,32 +117,33 @@ def _on_validation(outputs: Outputs) -> Outputs:
 
 
 def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
-    """A line per trial, best of each method first: parameters, Avg. Gap (SVC) as the score, its parts.
+    """A line per trial, best of each method first: its score, its means over the seeds, parameters.
 
-    The gaps are to Retrain of the same development forget set, with validation in place of test. The
-    threshold attack has no say: on a validation set of some hundred images its threshold is noise.
+    The score is the mean over the development sets of the Avg. Gap (SVC) to Retrain of the same set, with
+    validation in place of test: by set, so that a trial which errs now up, now down, does not look good.
+    The threshold attack has no say: on a validation set of some hundred images its threshold is noise.
     A trial that failed at a seed has no score and comes last.
     """
     wanted = {n: m for n, m in all_metrics().items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
 
-    def means(keys: Mapping[int, str]) -> dict[str, float] | None:
+    def values(keys: Mapping[int, str]) -> list[dict[str, float]] | None:
         records = [store.get(k) for k in keys.values()]
         outputs = [_on_validation(r.outputs()) for r in records if r]
-        if len(outputs) < len(keys):
-            return None
-        values = evaluate_row(wanted, outputs, (), plan.suite.metrics)
-        return {m: sum(v[m] for v in values) / len(values) for m in wanted}
+        return evaluate_row(wanted, outputs, (), plan.suite.metrics) if len(outputs) == len(keys) else None
 
     rows = {r.name: r for r in plan.rows}
-    reference = means(next(r.keys for r in plan.rows if r.role == "reference"))
+    reference = values(next(r.keys for r in plan.rows if r.role == "reference"))
     if reference is None:
         raise UsageError("Retrain failed on a development forget set; nothing can be compared")
     lines = []
     for trial in trials:
-        found = means(rows[trial.row].keys)
-        gap = avg_gap(found, reference, mia="mia_svc") if found else math.nan
-        line = {"method": trial.method, "score": gap, **(found or {}), "parameters": trial.parameters}
-        lines.append(line)
+        found = values(rows[trial.row].keys)
+        line: dict[str, Any] = {"method": trial.method, "score": math.nan}
+        if found is not None:
+            gaps = [avg_gap(a, b, mia="mia_svc") for a, b in zip(found, reference, strict=True)]
+            line["score"] = sum(gaps) / len(gaps)
+            line |= {m: sum(v[m] for v in found) / len(found) for m in wanted}
+        lines.append({**line, "parameters": trial.parameters})
     frame = pd.DataFrame(lines)
     order = {m: i for i, m in enumerate(frame["method"].unique())}
     return frame.sort_values(
