@@ -118,6 +118,7 @@ def bench_for(setting: Setting, store: Store) -> Bench:
 def _reset(cell: Cell) -> None:
     """No result of ours needs global random state; a plugin's may, so it starts the same way too."""
     torch.set_num_threads(cell.setting.threads)
+    torch.backends.cudnn.benchmark = True  # shapes repeat; the first steps of each try what is fastest
     seed = stream_seed(cell.seed, cell.run, "global")
     random.seed(seed)
     np.random.seed(seed % 2**32)

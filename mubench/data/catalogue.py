@@ -26,6 +26,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.errors import UsageError, nearest, unknown
+from mubench.store import write_atomic
 from mubench.streams import numpy_stream
 
 GROUP = "mubench.datasets"
@@ -142,14 +143,17 @@ def _write(raw: Raw, digest: str, folder: Path) -> None:
     """Under a temporary name first, so that a half-written cache is never read."""
     scratch = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     scratch.mkdir(parents=True)
-    for part in ("images", "labels", "test"):
-        np.save(scratch / f"{part}.npy", getattr(raw, part), allow_pickle=False)
-    about = {"classes": raw.classes, "padding": raw.padding, "flip": raw.flip, "digest": digest}
-    (scratch / "about.json").write_text(json.dumps(about))
     try:
+        for part in ("images", "labels", "test"):
+            with (scratch / f"{part}.npy").open("wb") as file:
+                np.save(file, getattr(raw, part), allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+        about = {"classes": raw.classes, "padding": raw.padding, "flip": raw.flip, "digest": digest}
+        write_atomic(scratch / "about.json", json.dumps(about).encode())
         scratch.rename(folder)
-    except OSError:  # another run was first; both hold the same data
-        shutil.rmtree(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: bool = False) -> Dataset:
