@@ -1,6 +1,6 @@
 """Tuning on data that the table never sees: development forget sets and validation images.
 
-Every method gets the same number of trials: three quarters spread over its declared search space, the
+Every method gets the same number of trials: half spread over its declared search space, the
 rest close to the best of those. A trial is an ordinary row of an ordinary run, so it is cached,
 resumed and timed like any other.
 """
@@ -40,7 +40,7 @@ class Trial:
 
 def explored(trials: int) -> int:
     """How many of the trials are spread over the whole space."""
-    return max(1, trials * 3 // 4)
+    return max(1, trials // 2)
 
 
 def draw(card: Card, trials: int, near: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
