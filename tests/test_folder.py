@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,29 @@ def test_truncated_and_foreign_files_are_named(load, tree):
     assert refusal(load) == f"{broken}: this is not an image"
 
 
+def test_what_is_no_file_of_eight_bits_is_named(load, tree):
+    deep = tree / "train" / "ant" / "0.png"
+    Image.fromarray(np.full((6, 6), 40_000, np.uint16)).save(deep)
+    assert refusal(load).startswith(f"{deep}: more than 8 bits per pixel")
+
+    deep.unlink()
+    deep.symlink_to(tree / "nowhere.png")
+    assert refusal(load) == f"{deep}: the image cannot be read: No such file or directory"
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names are Unicode here")
+def test_a_name_that_cannot_be_printed_is_shown_escaped(load, tree):
+    Path(os.fsdecode(os.fsencode(tree) + b"/train/ant/\xff.png")).write_bytes(b"x")
+
+    assert refusal(load) == f"{tree / 'train' / 'ant'}: the name '\\udcff.png' is not UTF-8; rename it"
+
+
+def test_images_beyond_the_memory_are_refused_before_they_are_made(load, monkeypatch):
+    monkeypatch.setattr(Image.Image, "resize", lambda *_: pytest.fail("made one"))
+
+    assert "images of 1000000x1000000 pixels take" in refusal(load, resize=1_000_000)
+
+
 def test_what_file_managers_leave_is_no_image(load, tree):
     for name in (".DS_Store", "Thumbs.db"):
         (tree / "train" / "ant" / name).write_bytes(b"x")
@@ -146,7 +170,9 @@ def test_what_file_managers_leave_is_no_image(load, tree):
 
 def test_a_tree_that_is_not_right(load, tree, tmp_path):
     (tree / "test" / "cow").mkdir()
-    assert "only in one: cow" in refusal(load)
+    (tree / "train" / "doe").mkdir()
+    assert refusal(load).endswith("not have the same classes; only in train: doe; only in test: cow")
+    (tree / "train" / "doe").rmdir()
     (tree / "test" / "cow").rmdir()
 
     (tree / "test" / "bee" / "0.png").unlink()

@@ -20,21 +20,28 @@ from mubench.errors import UsageError
 from mubench.plugin import dataset
 
 T = TypeVar("T")
-GREY = ("1", "L", "LA", "I", "I;16")
+GREY = ("1", "L", "LA")
+# Pillow would clip their pixels to 0..255 without a word.
+DEEP = ("I", "F")
 # What file managers leave behind.
 IGNORED = ("Thumbs.db", "desktop.ini")
 
 
 def _where(root: str) -> Path:
     """A relative root lies in the data root if it is there, else in the working directory."""
-    below = data_root() / root
-    return below if below.is_dir() else Path(root).absolute()
+    given = Path(root).expanduser()
+    below = data_root() / given
+    return below if below.is_dir() else given.absolute()
 
 
 def _names(folder: Path) -> list[str]:
-    """Entries in alphabetical order, without hidden files."""
+    """Entries in alphabetical order, without hidden files; UsageError for a name nobody could print."""
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if not e.name.startswith(".") and e.name not in IGNORED)
+        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.name not in IGNORED)
+    odd = [n for n in names if not n.isascii() and any("\ud800" <= c <= "\udfff" for c in n)]
+    if odd:
+        raise UsageError(f"{folder}: the name {odd[0]!a} is not UTF-8; rename it")
+    return names
 
 
 def _files(root: str) -> tuple[tuple[str, ...], list[tuple[str, int, bool]]]:
@@ -51,8 +58,9 @@ def _files(root: str) -> tuple[tuple[str, ...], list[tuple[str, int, bool]]]:
     if len(classes) < 2:
         raise UsageError(f"{top / 'train'}: at least two class folders are needed, found {len(classes)}")
     if classes != tested:
-        odd = sorted(set(classes) ^ set(tested))
-        raise UsageError(f"{top}: train and test do not have the same classes; only in one: {', '.join(odd)}")
+        sides = {"train": set(classes) - set(tested), "test": set(tested) - set(classes)}
+        odd = "; ".join(f"only in {part}: {', '.join(sorted(s))}" for part, s in sides.items() if s)
+        raise UsageError(f"{top}: train and test do not have the same classes; {odd}")
     found = []
     for part in ("train", "test"):
         for label, name in enumerate(classes):
@@ -68,15 +76,21 @@ def fingerprint(*, root: str, **options: object) -> str:
     """Changes when a file is added, removed or changed; reads no image."""
     _, files = _files(root)
     start = len(str(_where(root)))
-    about = [(path[start:], os.stat(path)) for path, _, _ in files]  # noqa: PTH116 - Path costs seconds
-    lines = "\n".join(f"{path}\0{s.st_size}\0{s.st_mtime_ns}" for path, s in about)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    try:
+        about = [os.stat(path) for path, _, _ in files]  # noqa: PTH116 - Path costs seconds
+    except OSError as error:
+        raise UsageError(f"{error.filename}: the image cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256("\0".join([path[start:] for path, _, _ in files]).encode())
+    digest.update(np.array([(s.st_size, s.st_mtime_ns) for s in about], dtype="<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uint8]:
     """One image as (C, H, W); UsageError naming the file if it cannot be one."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(DEEP):
+                raise UsageError(f"{path}: more than 8 bits per pixel (mode {image.mode}); convert it first")
             own = 1 if image.mode in GREY else 3
             if channels is None:
                 channels = own
@@ -94,6 +108,17 @@ def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uin
         picture = picture.resize((resize, resize), Image.Resampling.BILINEAR)
     array = np.asarray(picture)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def _check_room(count: int, channels: int, height: int, width: int) -> None:
+    """UsageError if the images cannot fit: asked for before anything of that size is made."""
+    needed = count * channels * height * width
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    if memory and needed > memory // 2:
+        raise UsageError(
+            f"dataset 'folder': {count:,} images of {width}x{height} pixels take {needed / 2**30:,.0f} GiB, "
+            f"and this machine has {memory / 2**30:,.0f} GiB of memory; say a smaller data.resize"
+        )
 
 
 def _shown(items: Iterable[T], total: int) -> Iterable[T]:
@@ -127,7 +152,10 @@ def folder(
     if channels not in (None, 1, 3) or (resize is not None and resize < 1) or padding < 0:
         raise UsageError("dataset 'folder': channels is 1 or 3, resize at least 1, padding at least 0")
     classes, files = _files(root)
+    if resize is not None:
+        _check_room(len(files), channels or 1, resize, resize)
     first = _open(files[0][0], resize, channels)
+    _check_room(len(files), *first.shape)
     # a negative number: the kind that every file must have by itself
     kind = channels or -len(first)
     images = np.empty((len(files), *first.shape), dtype=np.uint8)
