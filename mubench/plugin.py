@@ -83,6 +83,16 @@ class Card:
         return {n: p.check(given.get(n, p.default), where) for n, p in known.items()}
 
 
+def fits(function: Callable[..., Any], name: str, value: Any, where: str) -> None:
+    """UsageError naming `where` if `value` is not of the type that the function's parameter declares."""
+    hint = get_type_hints(function).get(name)
+    try:
+        parameter = _parameter(name, hint, None, where)
+    except TypeError:  # of a type of its own, or of none: the function has to look at it itself
+        return
+    parameter.check(value, where)
+
+
 def log_uniform(low: float, high: float) -> dict[str, Any]:
     """A search range on a logarithmic scale."""
     if not 0 < low < high:

@@ -190,6 +190,11 @@ def test_a_tree_that_is_not_right(load, tree, tmp_path):
     [
         ({"channels": 2}, "channels is 1 or 3"),
         ({"resize": 0}, "resize at least 1"),
+        ({"resize": "32"}, "dataset 'folder': resize = '32' is not int | None"),
+        ({"resize": True}, "dataset 'folder': resize = True is not int | None"),
+        ({"flip": "no"}, "dataset 'folder': flip = 'no' is not bool"),
+        ({"padding": 1.5}, "dataset 'folder': padding = 1.5 is not int"),
+        ({"root": 5}, "dataset 'folder': root = 5 is not str"),
         ({"rezise": 8}, "unknown option 'rezise'. Did you mean 'resize'?"),
         ({"train_per_class": 0}, "data.train_per_class must be a whole number above 0, got 0"),
         ({"train_per_class": 9}, "data.train_per_class = 9: class 0 has only 3 train images"),

@@ -26,6 +26,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.errors import UsageError, nearest, unknown
+from mubench.plugin import fits
 from mubench.store import write_atomic
 from mubench.streams import numpy_stream
 
@@ -173,6 +174,7 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
     for option in own:
         if option not in source.options:
             raise UsageError(f"dataset {name!r}: unknown option {option!r}.{nearest(option, known)}")
+        fits(source.function, option, own[option], f"dataset {name!r}")
     for option, default in source.options.items():
         if default == REQUIRED and option not in own:
             raise UsageError(f"dataset {name!r}: the option {option!r} is missing; write data.{option} = ...")
@@ -182,7 +184,7 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
         folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
         cache.mkdir(parents=True, exist_ok=True)
         raw, digest = _cached(folder, verify) or _decode(source, own, folder)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"dataset {name!r}: {error}") from None
     title = str(own.get("name", source.title))
     chosen = subset(raw.labels, raw.test, *(options.get(key) for key in SUBSET))
