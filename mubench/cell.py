@@ -13,10 +13,11 @@ from mubench.suite import Forget, Recipe, SplitKind
 
 @dataclass(frozen=True)
 class Setting:
-    """What all cells of a suite share."""
+    """What all cells of a suite share; data_digest: of the data that their keys were made for."""
 
     dataset: str
     data: dict[str, Any]
+    data_digest: str
     model: str
     recipe: Recipe
     batch_size: int

@@ -140,6 +140,7 @@ def make_plan(
     setting = Setting(
         dataset=suite.dataset,
         data=suite.data,
+        data_digest=dataset.digest,
         model=suite.model,
         recipe=suite.original,
         batch_size=suite.batch_size,

@@ -44,6 +44,8 @@ class Bench:
         self.setting = setting
         self.device = torch.device(setting.device)
         data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data", verify=True)
+        if data.digest != setting.data_digest:
+            raise RuntimeError("the data have changed since this run was planned; start it again")
         raw = data.raw
         self.classes = raw.classes
         self.images = torch.from_numpy(np.array(raw.images)).to(self.device)

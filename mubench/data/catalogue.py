@@ -32,6 +32,8 @@ from mubench.streams import numpy_stream
 
 GROUP = "mubench.datasets"
 REQUIRED = "required"
+# Of the cache; another one is not read.
+FORMAT = 2
 SUBSET = ("train_per_class", "test_per_class")
 
 
@@ -130,6 +132,11 @@ def _digest(raw: Raw) -> str:
     return digest.hexdigest()
 
 
+def _frame_digest(raw: Raw) -> str:
+    """Of all but the images: little enough to be checked whenever a split is drawn from it."""
+    return _digest(replace(raw, images=np.zeros((len(raw.labels), 0, 0, 0), np.uint8)))
+
+
 def _read(folder: Path) -> tuple[Raw, str]:
     about = json.loads((folder / "about.json").read_text())
     images, labels, test = (
@@ -137,6 +144,8 @@ def _read(folder: Path) -> tuple[Raw, str]:
         for part in ("images", "labels", "test")
     )
     raw = Raw(images, labels, test, tuple(about["classes"]), about["padding"], about["flip"])
+    if _frame_digest(raw) != about["frame"]:
+        raise ValueError("the cached labels do not match their digest")
     return raw, about["digest"]
 
 
@@ -151,6 +160,7 @@ def _write(raw: Raw, digest: str, folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         about = {"classes": raw.classes, "padding": raw.padding, "flip": raw.flip, "digest": digest}
+        about["frame"] = _frame_digest(raw)
         write_atomic(scratch / "about.json", json.dumps(about).encode())
         scratch.rename(folder)
     finally:
@@ -180,10 +190,11 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
             raise UsageError(f"dataset {name!r}: the option {option!r} is missing; write data.{option} = ...")
     try:
         mark = source.fingerprint(**own) if source.fingerprint else ""
-        facts = [name, dict(sorted(own.items())), hashlib.sha256(source.file.read_bytes()).hexdigest(), mark]
+        code = hashlib.sha256(source.file.read_bytes()).hexdigest()
+        facts = [FORMAT, name, dict(sorted(own.items())), code, mark]
         folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
         cache.mkdir(parents=True, exist_ok=True)
-        raw, digest = _cached(folder, verify) or _decode(source, own, folder)
+        raw, digest = _cached(folder, verify) or _decode(source, own, folder, verify)
     except (TypeError, ValueError) as error:
         raise UsageError(f"dataset {name!r}: {error}") from None
     title = str(own.get("name", source.title))
@@ -204,7 +215,7 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
         if verify and _digest(raw) != digest:
             raise ValueError("the cached images do not match their digest")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        aside = folder.with_name(f"{folder.name}.bad-{os.getpid()}")
+        aside = folder.with_name(f"{folder.name}.bad-{uuid.uuid4().hex[:8]}")
         with suppress(OSError):  # another run was first
             folder.rename(aside)
             print(f"{folder}: {error}; set aside as {aside.name}, decoded again", file=sys.stderr)  # noqa: T201
@@ -212,10 +223,10 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
     return raw, digest
 
 
-def _decode(source: Source, options: Mapping[str, Any], folder: Path) -> tuple[Raw, str]:
+def _decode(source: Source, options: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
     """Decode and keep; of several runs at once, one does it and the others wait."""
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        saved = _cached(folder, verify=False)
+        saved = _cached(folder, verify)
         if saved is None:
             raw = source.function(**options)
             digest = _digest(raw)

@@ -1,0 +1,130 @@
+"""Decoded once, by one run, and never taken for other data than they are."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mubench.data import load_dataset
+from mubench.executor import execute
+from mubench.store import Store
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Two classes of twenty training and four test images, 8x8; the brightness says which class."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 20), ("test", 4)):
+        for k, name in enumerate(("ant", "bee")):
+            folder = tmp_path / "own" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(120 * k, 120 * k + 100, (8, 8), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i:02}.png")
+    return tmp_path / "own"
+
+
+def spoil(path, at=-1):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def suite_of(tree):
+    return f"""
+        dataset = "folder"
+        data = {{ root = "{tree}", padding = 1 }}
+    """
+
+
+# of an int64 the lowest byte: still a label, of another class
+@pytest.mark.parametrize(("part", "at"), [("labels", -8), ("test", -1)])
+def test_no_split_is_drawn_from_damaged_labels(tree, tmp_path, capsys, part, at):
+    cache = tmp_path / "cache"
+    first = load_dataset("folder", {"root": str(tree)}, cache)
+    (file,) = cache.glob(f"folder-*/{part}.npy")
+    spoil(file, at)
+
+    again = load_dataset("folder", {"root": str(tree)}, cache)
+
+    assert "the cached labels do not match their digest; set aside" in capsys.readouterr().err
+    assert np.array_equal(getattr(again.raw, part), getattr(first.raw, part))
+    assert again.digest == first.digest
+
+
+def test_damage_is_seen_every_time(tree, tmp_path):
+    cache = tmp_path / "cache"
+    first = load_dataset("folder", {"root": str(tree)}, cache)
+    pixels = np.array(first.raw.images)
+
+    for times in (1, 2):
+        (images,) = cache.glob("folder-????????????????/images.npy")
+        spoil(images)
+        again = load_dataset("folder", {"root": str(tree)}, cache, verify=True)
+        assert np.array_equal(again.raw.images, pixels)
+        assert len(list(cache.glob("*.bad-*"))) == times
+
+
+def test_images_changed_after_planning_are_not_recorded_as_the_planned_ones(bench, home, tree):
+    plan = bench(suite_of(tree), dry=True)
+    Image.new("L", (8, 8), 255).save(tree / "train" / "ant" / "00.png")
+    store = Store(home / "store")
+
+    outcomes = execute(plan.missing(store), store, 0)
+
+    assert {o.status for o in outcomes} == {"failed"}
+    assert all("the data have changed since this run was planned" in o.reason for o in outcomes)
+    assert len(plan.missing(store)) == len(plan.cells)
+
+
+def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_path):
+    from mubench.data.splits import make_split
+
+    raw = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache").raw
+    train, _, _ = make_split(raw.labels, raw.test, 10.0)
+    chosen = [int(train[3]), int(train[-1])]
+    file = tmp_path / "forget.txt"
+    file.write_text("\n".join(map(str, chosen)))
+
+    plan = bench(
+        suite_of(tree)
+        + f'''
+        forget = {{ scenario = "indices", file = "{file}" }}''',
+        dry=True,
+    )
+
+    assert plan.splits[0].forget.tolist() == chosen
+    names = [
+        f for part in ("train", "test") for c in ("ant", "bee") for f in sorted((tree / part / c).iterdir())
+    ]
+    for index in chosen:
+        with Image.open(names[index]) as image:
+            assert np.array_equal(plan.dataset.raw.images[index, 0], np.asarray(image))
+
+
+def _load(root, cache, barrier, replies):
+    from mubench.data.sets import folder
+
+    opened, real = [], folder._open
+    folder._open = lambda path, *rest: opened.append(path) or real(path, *rest)
+    barrier.wait()
+    replies.put((len(opened), load_dataset("folder", {"root": root}, cache).digest, len(opened)))
+
+
+def test_of_two_runs_at_once_one_decodes(tree, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, replies = context.Barrier(2), context.Queue()
+    runs = [
+        context.Process(target=_load, args=(str(tree), tmp_path / "cache", barrier, replies))
+        for _ in range(2)
+    ]
+    for run in runs:
+        run.start()
+    found = [replies.get(timeout=60) for _ in runs]
+    for run in runs:
+        run.join()
+
+    assert len({digest for _, digest, _ in found}) == 1
+    # one opens every image, and the first twice: for its size
+    assert sorted(opened for *_, opened in found) == [0, 49]
