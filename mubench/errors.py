@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,11 @@ def _closest(name: str, known: Iterable[str]) -> str | None:
     lower = {n.lower(): n for n in known}
     found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     return lower[found[0]] if found else None
+
+
+def class_label(k: int, classes: Sequence[str]) -> str:
+    """'class 3 (cat)', or 'class 3' where the names are not known."""
+    return f"class {k} ({classes[k]})" if classes else f"class {k}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

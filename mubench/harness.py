@@ -110,10 +110,26 @@ def _wanted(suite: Suite, registry: Registry, where: str) -> tuple[list[_Wanted]
     return sorted(rows, key=lambda r: order.index(r.role)), broken
 
 
+def _load(suite: Suite, store: Store, where: str) -> Dataset:
+    with said_in(where):
+        try:
+            return load_dataset(suite.dataset, suite.data, store.root / "data")
+        except OSError as error:
+            error.filename = error.filename or str(store.root / "data")
+            raise
+
+
 def make_plan(
-    suite: Suite, registry: Registry, store: Store, device: str = "auto", where: str = "suite"
+    suite: Suite,
+    registry: Registry,
+    store: Store,
+    device: str = "auto",
+    where: str = "suite",
+    dataset: Dataset | None = None,
 ) -> Plan:
     """Check everything the suite asks for and derive the key of every cell.
+
+    dataset: the suite's data, if they are loaded already.
 
     Raises UsageError, naming `where`, for unknown names, wrong parameters or impossible forget sets.
     """
@@ -124,14 +140,12 @@ def make_plan(
     device = resolve_device(device)
     precision = resolve_precision(suite.precision, device)
     rows, broken = _wanted(suite, registry, where)
+    dataset = dataset or _load(suite, store, where)
     with said_in(where):
-        try:
-            dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
-        except OSError as error:
-            error.filename = error.filename or str(store.root / "data")
-            raise
         labels, classes = dataset.raw.labels, dataset.raw.classes
-        train, val, test, original = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent)
+        train, val, test, original = make_sets(
+            suite.split, labels, dataset.raw.test, suite.val_percent, classes
+        )
         splits = {}
         for seed in suite.seeds:
             forget, forgotten = forget_indices(suite.forget, train, labels, classes, seed)
@@ -199,7 +213,7 @@ def make_plan(
 
 def _every_class(suite: Suite, registry: Registry, store: Store, device: str, where: str) -> Plan:
     """One ordinary plan per class: the same cells, under the same keys, as that class's own suite."""
-    dataset = load_dataset(suite.dataset, suite.data, store.root / "data")
+    dataset = _load(suite, store, where)
     names = dataset.raw.classes
     if len(names) < 2:
         raise UsageError(
@@ -210,7 +224,8 @@ def _every_class(suite: Suite, registry: Registry, store: Store, device: str, wh
         forget = ClassForget.model_validate({"scenario": "class", "class": k})
         # two classes of one name must not become one block of the table
         label = name if names.count(name) == 1 else f"{name} ({k})"
-        plans[label] = make_plan(suite.model_copy(update={"forget": forget}), registry, store, device, where)
+        one = suite.model_copy(update={"forget": forget})
+        plans[label] = make_plan(one, registry, store, device, where, dataset)
     first = next(iter(plans.values()))
     cells = {cell.key: cell for plan in plans.values() for cell in plan.cells}
     ordered = sorted(cells.values(), key=lambda cell: cell.card is not None)

@@ -52,7 +52,7 @@ class Bench:
         self.labels_np = np.array(raw.labels)
         self.labels = torch.from_numpy(self.labels_np).to(self.device)
         self.train, self.val, self.test, self.original = make_sets(
-            setting.split, self.labels_np, raw.test, setting.val_percent
+            setting.split, self.labels_np, raw.test, setting.val_percent, raw.classes
         )
         self.augmentation = Augmentation(raw.padding, raw.flip)
         # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mubench import harness
 from mubench.data import load_dataset
+from mubench.errors import UsageError
 from mubench.executor import execute
 from mubench.store import Store
 
@@ -76,6 +78,34 @@ def test_images_changed_after_planning_are_not_recorded_as_the_planned_ones(benc
     assert {o.status for o in outcomes} == {"failed"}
     assert all("the data have changed since this run was planned" in o.reason for o in outcomes)
     assert len(plan.missing(store)) == len(plan.cells)
+
+
+def test_a_class_of_one_image_is_named(bench, tree):
+    for file in sorted((tree / "train" / "bee").iterdir())[1:]:
+        file.unlink()
+
+    with pytest.raises(
+        UsageError, match=r"class 1 \(bee\) has 1 training images; a validation share of 10 %"
+    ):
+        bench(suite_of(tree), dry=True)
+
+
+@pytest.mark.parametrize("split", ["clean", "salun-legacy"])
+def test_every_class_in_turn_reads_the_data_once(bench, tree, monkeypatch, split):
+    calls = []
+    real = harness.load_dataset
+    monkeypatch.setattr(harness, "load_dataset", lambda *a, **o: calls.append(a) or real(*a, **o))
+
+    plan = bench(
+        suite_of(tree)
+        + f'''
+        split = "{split}"
+        forget = {{ scenario = "class", class = "all" }}''',
+        dry=True,
+    )
+
+    assert list(plan.classes) == ["ant", "bee"]
+    assert len(calls) == 1
 
 
 def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_path):

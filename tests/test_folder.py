@@ -197,7 +197,7 @@ def test_a_tree_that_is_not_right(load, tree, tmp_path):
         ({"root": 5}, "dataset 'folder': root = 5 is not str"),
         ({"rezise": 8}, "unknown option 'rezise'. Did you mean 'resize'?"),
         ({"train_per_class": 0}, "data.train_per_class must be a whole number above 0, got 0"),
-        ({"train_per_class": 9}, "data.train_per_class = 9: class 0 has only 3 train images"),
+        ({"train_per_class": 9}, "data.train_per_class = 9: class 0 (ant) has only 3 train images"),
     ],
 )
 def test_wrong_options(load, options, said):

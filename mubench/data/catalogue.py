@@ -25,7 +25,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from mubench.errors import UsageError, nearest, unknown
+from mubench.errors import UsageError, class_label, nearest, unknown
 from mubench.plugin import fits
 from mubench.store import write_atomic
 from mubench.streams import numpy_stream
@@ -198,7 +198,8 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
     except (TypeError, ValueError) as error:
         raise UsageError(f"dataset {name!r}: {error}") from None
     title = str(own.get("name", source.title))
-    chosen = subset(raw.labels, raw.test, *(options.get(key) for key in SUBSET))
+    train, test = (options.get(key) for key in SUBSET)
+    chosen = subset(raw.labels, raw.test, train, test, raw.classes)
     if chosen is not None:
         raw = replace(raw, images=raw.images[chosen], labels=raw.labels[chosen], test=raw.test[chosen])
         digest = hashlib.sha256(digest.encode() + chosen.tobytes()).hexdigest()
@@ -236,7 +237,11 @@ def _decode(source: Source, options: Mapping[str, Any], folder: Path, verify: bo
 
 
 def subset(
-    labels: NDArray[np.int64], test: NDArray[np.bool_], train_per_class: Any, test_per_class: Any
+    labels: NDArray[np.int64],
+    test: NDArray[np.bool_],
+    train_per_class: Any,
+    test_per_class: Any,
+    classes: tuple[str, ...] = (),
 ) -> NDArray[np.int64] | None:
     """Sorted indices of so many training and test images of each class; None if all are wanted.
 
@@ -252,7 +257,8 @@ def subset(
             members = np.flatnonzero((labels == k) & (test == (part == "test")))
             if wanted is not None and len(members) < wanted:
                 raise UsageError(
-                    f"data.{part}_per_class = {wanted}: class {k} has only {len(members)} {part} images"
+                    f"data.{part}_per_class = {wanted}: {class_label(k, classes)} has only "
+                    f"{len(members)} {part} images"
                 )
             order = numpy_stream(0, "subset", part, str(k)).permutation(members)
             kept.append(order[:wanted])

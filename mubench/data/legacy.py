@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.errors import UsageError
+from mubench.errors import UsageError, class_label
 
 Indices = NDArray[np.int64]
 
@@ -22,7 +22,11 @@ ORIGINAL_SEED, UNLEARNING_SEED = 1, 2
 
 
 def legacy_validation(
-    labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float, seed: int
+    labels: NDArray[np.int64],
+    test: NDArray[np.bool_],
+    val_percent: float,
+    seed: int,
+    classes: tuple[str, ...] = (),
 ) -> Indices:
     """The validation images that the published code draws with `seed`.
 
@@ -38,18 +42,18 @@ def legacy_validation(
         count = int(val_percent / 100 * len(members))
         if not 0 < count < len(members):
             raise UsageError(
-                f"class {k} has {len(members)} training images; a validation share of {val_percent:g} % "
-                f"in split {NAME!r} leaves it without training or validation images"
+                f"{class_label(k, classes)} has {len(members)} training images; a validation share "
+                f"of {val_percent:g} % in split {NAME!r} leaves it without training or validation images"
             )
         held.append(rng.choice(members, count, replace=False))
     return np.sort(np.concatenate(held))
 
 
 def legacy_split(
-    labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float
+    labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float, classes: tuple[str, ...] = ()
 ) -> tuple[Indices, Indices, Indices, Indices]:
     """(train, val, test, original) indices: `original` trains the original, `train` is forget and retain."""
     train_all = np.flatnonzero(~test)
-    first = legacy_validation(labels, test, val_percent, ORIGINAL_SEED)
-    val = legacy_validation(labels, test, val_percent, UNLEARNING_SEED)
+    first = legacy_validation(labels, test, val_percent, ORIGINAL_SEED, classes)
+    val = legacy_validation(labels, test, val_percent, UNLEARNING_SEED, classes)
     return np.setdiff1d(train_all, val), val, np.flatnonzero(test), np.setdiff1d(train_all, first)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubench.data.legacy import legacy_split
-from mubench.errors import UsageError
+from mubench.errors import UsageError, class_label
 from mubench.streams import numpy_stream
 from mubench.suite import EVERY, ClassForget, Forget, IndicesForget, RandomForget, SplitKind
 
@@ -93,7 +93,7 @@ class Split:
 
 
 def make_split(
-    labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float
+    labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float, classes: tuple[str, ...] = ()
 ) -> tuple[Indices, Indices, Indices]:
     """(train, val, test) indices; validation is `val_percent` of the training images of each class.
 
@@ -106,8 +106,8 @@ def make_split(
         count = round(len(members) * val_percent / 100)
         if not 0 < count < len(members):
             raise UsageError(
-                f"class {k} has {len(members)} training images; a validation share of {val_percent:g} % "
-                "leaves it without training or validation images"
+                f"{class_label(k, classes)} has {len(members)} training images; a validation share "
+                f"of {val_percent:g} % leaves it without training or validation images"
             )
         held.append(rng.permutation(members)[:count])
     val = np.sort(np.concatenate(held))
@@ -115,15 +115,19 @@ def make_split(
 
 
 def make_sets(
-    kind: SplitKind, labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float
+    kind: SplitKind,
+    labels: NDArray[np.int64],
+    test: NDArray[np.bool_],
+    val_percent: float,
+    classes: tuple[str, ...] = (),
 ) -> tuple[Indices, Indices, Indices, Indices | None]:
     """(train, val, test, original) of this kind of split; original is None where it is train.
 
     Raises UsageError if a class would be left without training or validation images.
     """
     if kind == "salun-legacy":
-        return legacy_split(labels, test, val_percent)
-    return (*make_split(labels, test, val_percent), None)
+        return legacy_split(labels, test, val_percent, classes)
+    return (*make_split(labels, test, val_percent, classes), None)
 
 
 def forget_indices(
@@ -158,7 +162,7 @@ def forget_indices(
     if len(emptied):
         k = emptied[0]
         raise UsageError(
-            f"{what}: with forget seed {seed} no training image of class {k} ({classes[k]}) remains; "
+            f"{what}: with forget seed {seed} no training image of {class_label(k, classes)} remains; "
             "forget fewer, or forget the class as a whole"
         )
     return np.sort(chosen), forgotten
