@@ -1,6 +1,11 @@
 """Decoded once, by one run, and never taken for other data than they are."""
 
+import io
 import multiprocessing
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +136,51 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
     for index in chosen:
         with Image.open(names[index]) as image:
             assert np.array_equal(plan.dataset.raw.images[index, 0], np.asarray(image))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_decoding_shows_progress_on_a_terminal_only(tree, tmp_path, monkeypatch):
+    shown = {}
+    for name, stream in (("terminal", Terminal()), ("file", io.StringIO())):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        load_dataset("folder", {"root": str(tree)}, tmp_path / name)
+        shown[name] = stream.getvalue()
+
+    assert "decoding images" in shown["terminal"]
+    assert shown["file"] == ""
+
+
+def test_what_is_decoded_is_read_without_torch(tree, tmp_path):
+    load_dataset("folder", {"root": str(tree)}, tmp_path)
+    load_dataset("digits", {}, tmp_path)
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from mubench.data import load_dataset
+        load_dataset("folder", {{"root": {str(tree)!r}}}, Path({str(tmp_path)!r}))
+        load_dataset("digits", {{}}, Path({str(tmp_path)!r}))
+        print([m for m in ("torch", "torchvision", "sklearn", "scipy") if m in sys.modules])
+    """
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert said.strip() == "[]"
+
+
+def test_a_dataset_that_returns_something_else_is_refused_in_one_line(tmp_path, monkeypatch, made_up, raw):
+    from mubench.data import catalogue
+
+    wrong = catalogue.Source("wrong", "wrong", lambda: replace(raw, images=raw.images / 255), Path(__file__))
+    monkeypatch.setattr(catalogue, "datasets", lambda: {"wrong": wrong})
+
+    with pytest.raises(UsageError, match=r"dataset 'wrong': images must be \(n, C, H, W\) uint8") as caught:
+        load_dataset("wrong", {}, tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def _load(root, cache, barrier, replies):

@@ -174,6 +174,68 @@ def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     assert (raw.classes, raw.padding, raw.flip) == (tuple(classes), 4, True)
 
 
+def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR100
+
+    rng = np.random.default_rng(0)
+    folder = root / CIFAR100.base_folder
+    folder.mkdir(parents=True)
+
+    def write(name, content):
+        data = pickle.dumps(content, protocol=2)
+        (folder / name).write_bytes(data)
+        return [name, hashlib.md5(data).hexdigest()]
+
+    parts = {
+        "train": (rng.integers(0, 256, (3, 3072), dtype=np.uint8), [99, 0, 42]),
+        "test": (rng.integers(0, 256, (2, 3072), dtype=np.uint8), [7, 99]),
+    }
+    for part, (pixels, fine) in parts.items():
+        entry = {"data": pixels, "fine_labels": fine, "coarse_labels": [1] * len(fine)}
+        monkeypatch.setattr(CIFAR100, f"{part}_list", [write(part, entry)])
+    names = [f"fine {k}" for k in range(100)]
+    name, md5 = write("meta", {"fine_label_names": names, "coarse_label_names": ["x"]})
+    monkeypatch.setattr(CIFAR100, "meta", {"filename": name, "key": "fine_label_names", "md5": md5})
+
+    raw = load_dataset("cifar100", {}, tmp_path / "cache").raw
+
+    assert raw.labels.tolist() == [99, 0, 42, 7, 99]
+    assert raw.test.tolist() == [False] * 3 + [True] * 2
+    assert np.array_equal(raw.images[3].ravel(), parts["test"][0][0])
+    assert (raw.classes, raw.padding, raw.flip) == (tuple(names), 4, True)
+
+
+def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
+    """In the files an image is (H, W, C), images are the last axis, and the label of a 0 is 10."""
+    from scipy.io import savemat
+    from torchvision.datasets import SVHN
+
+    rng = np.random.default_rng(0)
+    root.mkdir()
+    made, listed = {}, {}
+    for part, digits in (("train", [10, 1, 9]), ("test", [10, 3])):
+        made[part] = rng.integers(0, 256, (32, 32, 3, len(digits)), dtype=np.uint8)
+        file = root / f"{part}_32x32.mat"
+        savemat(file, {"X": made[part], "y": np.array(digits, dtype=np.uint8)[:, None]})
+        listed[part] = ["http://nowhere/", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
+    monkeypatch.setattr(SVHN, "split_list", listed)
+
+    raw = load_dataset("svhn", {}, tmp_path / "cache").raw
+
+    assert raw.labels.tolist() == [0, 1, 9, 0, 3]
+    assert raw.test.tolist() == [False] * 3 + [True] * 2
+    assert np.array_equal(raw.images[4], made["test"][..., 1].transpose(2, 0, 1))
+    assert (raw.padding, raw.flip) == (4, False)
+
+
+def test_a_truncated_svhn_is_named(root, offline, tmp_path):
+    root.mkdir()
+    (root / "test_32x32.mat").write_bytes(b"MATLAB 5.0 MAT-file")
+
+    with pytest.raises(UsageError, match=r"test_32x32\.mat: this is not the official file of svhn"):
+        load_dataset("svhn", {}, tmp_path / "cache")
+
+
 @pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
 def test_the_real_fashion_mnist(tmp_path, monkeypatch):
     monkeypatch.setenv("MUBENCH_DATA", str(tmp_path))
