@@ -97,6 +97,15 @@ def test_a_score_is_the_gap_on_validation_images_set_by_set(bench):
         assert frame.loc[name, "score"] == pytest.approx(apart.mean())
 
 
+def test_a_forgotten_class_is_scored_without_an_attack(bench, monkeypatch):
+    plan, _, store = bench('forget = { scenario = "class", class = 1 }\nmethods = ["FT"]')
+    four = {"ra": 50.0, "ta": 50.0, "mia": 0.0}
+    made = iter([{**four, "ua": 100.0, "mia_svc": 0.0}, {**four, "ua": 91.0, "mia_svc": 100.0}])
+    monkeypatch.setattr(tuning, "evaluate_row", lambda *_: [next(made)])
+
+    assert score(plan, [Trial("FT", "FT", {})], store)["score"].tolist() == [3.0]
+
+
 def test_an_unstable_trial_scores_worse_than_its_mean(bench, monkeypatch):
     plan, _, store = bench('seeds = [0, 1]\nmethods = ["FT", "GA"]')
     flat = dict.fromkeys(("ra", "ta", "mia", "mia_svc"), 50.0)
