@@ -1,6 +1,7 @@
 """One cell after another: methods that fail, what is timed, and who waits for whom."""
 
 import random
+import signal
 import threading
 import time
 
@@ -270,7 +271,15 @@ def test_cells_survive_the_way_to_another_process(bench):
         assert CELL.validate_json(CELL.dump_json(cell, by_alias=True)) == cell
 
 
-def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine, home):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C reaches this process, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine, home, interruptible):
     with pytest.raises(KeyboardInterrupt):
         mine("os.kill(os.getpid(), __import__('signal').SIGINT)\n    time.sleep(5)")
 
