@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mubench.cell import CELL, Cell
+from mubench.plugin import Card
 from mubench.store import Store, key_of
 
 if TYPE_CHECKING:
@@ -93,14 +96,26 @@ def forecast(plan: Plan, missing: Sequence[Cell], store: Store, jobs: int) -> Fo
         "store": str(store.root),
     }
     command = [sys.executable, "-P", "-m", "mubench.forecast"]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
     try:
-        said = subprocess.run(
-            command, input=json.dumps(question).encode(), capture_output=True, timeout=PATIENCE, check=True
-        ).stdout
+        # a session of its own, so that whatever a method starts ends with it
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, **pipes) as child:
+            try:
+                said, _ = child.communicate(json.dumps(question).encode(), timeout=PATIENCE)
+            finally:
+                _end(child)
         answer = json.loads(said)
         return Forecast(answer["samples_per_second"], answer["seconds"], jobs)
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         return None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):  # it has ended by itself
+        if sys.platform == "win32":
+            child.kill()
+        else:
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def units(forward: float, backward: float) -> float:
@@ -109,7 +124,27 @@ def units(forward: float, backward: float) -> float:
 
 
 def rehearse(cell: Cell, sizes: dict[str, int], classes: int) -> float | None:
-    """The method's cost units, found by running it on a stand-in; None if it does not run there."""
+    """The method's cost units, found by running it on a stand-in; None if it does not run there.
+
+    Large sets are rehearsed at two smaller sizes: what grows with them is told from what does not.
+    """
+    everything = sizes["forget"] + sizes["retain"]
+    if cell.card is None:
+        return float(cell.setting.recipe.epochs * everything)
+    most = _rehearsed(cell, cell.card, sizes, classes, scale := max(1, everything // STAND_IN))
+    if most is None or scale == 1:
+        return most and most[0]
+    least = _rehearsed(cell, cell.card, sizes, classes, 2 * scale)
+    if least is None or most[1] == least[1]:
+        return None
+    slope = (most[0] - least[0]) / (most[1] - least[1])
+    return max(0.0, most[0] + slope * (everything - most[1]))
+
+
+def _rehearsed(
+    cell: Cell, card: Card, sizes: dict[str, int], classes: int, scale: int
+) -> tuple[float, int] | None:
+    """(cost units, images in both sets) of one rehearsal with sets `scale` times smaller."""
     import torch
     from torch import nn
 
@@ -119,19 +154,18 @@ def rehearse(cell: Cell, sizes: dict[str, int], classes: int) -> float | None:
     from mubench.registry import load_function
     from mubench.task import Task
 
-    if cell.card is None:
-        return float(cell.setting.recipe.epochs * (sizes["forget"] + sizes["retain"]))
-    scale = max(1, (sizes["forget"] + sizes["retain"]) // STAND_IN)
     ledger, flat = Ledger(), torch.full((1,), 0.5)
+    counts = {name: max(1, sizes[name] // scale) for name in ("forget", "retain")}
 
     def model() -> Classifier:
+        # features have a weight too: passes through them alone count
         made = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(1, 2)), 2, classes, flat, flat)
         made.ledger = ledger
         return made.train()
 
     def images(name: str) -> ImageSet:
         rng = torch.Generator().manual_seed(0)
-        n = max(1, sizes[name] // scale)
+        n = counts[name]
         return ImageSet(
             name,
             torch.randint(256, (n, 1, 1, 1), generator=rng, dtype=torch.uint8),
@@ -144,8 +178,8 @@ def rehearse(cell: Cell, sizes: dict[str, int], classes: int) -> float | None:
         )
 
     task = Task(
-        cell.card,
-        {name: images(name) for name in cell.card.sees},
+        card,
+        {name: images(name) for name in card.sees},
         num_classes=classes,
         device=torch.device("cpu"),
         rng=torch.Generator().manual_seed(0),
@@ -154,10 +188,10 @@ def rehearse(cell: Cell, sizes: dict[str, int], classes: int) -> float | None:
         ledger=ledger,
     )
     try:
-        load_function(cell.card)(model(), task, **(cell.parameters or {}))
+        load_function(card)(model(), task, **(cell.parameters or {}))
     except (Exception, SystemExit):  # the run itself will say what is wrong
         return None
-    return scale * units(ledger.forward, ledger.backward)
+    return units(ledger.forward, ledger.backward), sum(counts.values())
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
@@ -177,8 +211,10 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         key = key_of({"rehearsal": facts})
         saved = store.cached_json("rehearsals", key)
         if saved is None:
+            store.save_json("rehearsals", key, "failed")  # one that never ends is not tried again
             saved = rehearse(cell, own, question["classes"])
-            store.save_json("rehearsals", key, saved if saved is not None else "failed")
+            if saved is not None:
+                store.save_json("rehearsals", key, saved)
         found[cell.key] = saved if isinstance(saved, float) else None
     known = [u for u in found.values() if u is not None]
     usual = sum(known) / len(known) if known else 0.0

@@ -18,7 +18,7 @@ from mubench.models import check_model
 from mubench.plugin import Card
 from mubench.registry import Registry
 from mubench.store import Store, key_of
-from mubench.suite import EVERY, ClassForget, Suite
+from mubench.suite import EVERY, MEAN, ClassForget, Suite
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,8 @@ def _every_class(suite: Suite, registry: Registry, store: Store, device: str, wh
     plans: dict[str, Plan] = {}
     for k, name in enumerate(names):
         forget = ClassForget.model_validate({"scenario": "class", "class": k})
-        # two classes of one name must not become one block of the table
-        label = name if names.count(name) == 1 else f"{name} ({k})"
+        # two classes of one name must not become one block of the table, nor one the block of the mean
+        label = name if names.count(name) == 1 and name != MEAN else f"{name} ({k})"
         one = suite.model_copy(update={"forget": forget})
         plans[label] = make_plan(one, registry, store, device, where, dataset)
     first = next(iter(plans.values()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mubench import session, suite
 from mubench.data import load_dataset
 from mubench.device import default_jobs, resolve_device, resolve_precision
+from mubench.errors import said_in
 from mubench.forecast import Forecast, advice, duration, forecast
 from mubench.models import check_model
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
     from mubench.cell import Cell
     from mubench.harness import Plan
+    from mubench.store import Store
 
 
-def _cells(plan: Plan, missing: Sequence[Cell], expected: Forecast | None) -> list[dict[str, Any]]:
-    """A line per row of the table and seed, originals first."""
+def _cells(
+    plan: Plan, missing: Sequence[Cell], store: Store, expected: Forecast | None
+) -> list[dict[str, Any]]:
+    """A line per row of the table and seed, originals first; those that nothing needs are left out."""
     open_ = {cell.key for cell in missing}
     originals = {cell.seed: cell.key for cell in plan.cells if cell.card is None}
     named = [("original model", originals)]
@@ -39,6 +43,7 @@ def _cells(plan: Plan, missing: Sequence[Cell], expected: Forecast | None) -> li
         }
         for name, keys in named
         for seed, key in keys.items()
+        if key in open_ or store.get(key) is not None
     ]
 
 
@@ -49,7 +54,7 @@ def plan_suite(request: session.Request, console: Console, errors: Console, as_j
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
     with errors.status("rehearsing the methods, measuring this machine") if missing else nullcontext():
         expected = forecast(plan, missing, request.store, jobs)
-    cells = _cells(plan, missing, expected)
+    cells = _cells(plan, missing, request.store, expected)
     if as_json:
         about = {
             "suite": request.suite,
@@ -98,11 +103,12 @@ def speed_suite(
 ) -> int:
     """Measure how fast this machine trains the suite's model, and print it."""
     path, loaded = session.read(request)
-    check_model(loaded.model)
     device = resolve_device(request.device)
     precision = resolve_precision(loaded.precision, device)
+    with said_in(str(path)):
+        check_model(loaded.model)
+        raw = load_dataset(loaded.dataset, loaded.data, request.store.root / "data").raw
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    raw = load_dataset(loaded.dataset, loaded.data, request.store.root / "data").raw
     from mubench import speed
     from mubench.environment import environment
 

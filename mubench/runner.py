@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import math
 import random
@@ -181,6 +182,7 @@ def _timed(bench: Bench, work: Callable[[], Any]) -> tuple[Any, float, float | N
     cuda = bench.device.type == "cuda"
     bench.synchronise()
     if cuda:
+        gc.collect()  # what earlier cells left in cycles is not this one's
         torch.cuda.reset_peak_memory_stats(bench.device)
     start = time.perf_counter()
     result = work()

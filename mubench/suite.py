@@ -31,6 +31,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 SplitKind = Literal["clean", "salun-legacy"]
 # forget.class = "all": one forget set for every class of the dataset, in one run.
 EVERY: Final = "all"
+# What the table of every class calls its last block.
+MEAN: Final = "mean"
 
 
 class Strict(BaseModel):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mubench.capture import Replayer, plain_values
+from mubench.capture import Replayer, baked, state
 from mubench.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Step:
             self._rate = torch.zeros((), device=self._parameters[0].device)
             ledger = getattr(model, "ledger", None) or Ledger()
             self._replay = Replayer(
-                lambda batch: self._update(batch, self._rate), ledger, lambda: plain_values(loss)
+                lambda batch: self._update(batch, self._rate), ledger, lambda: (baked(loss), state(model))
             )
 
     def __call__(self, *batch: Tensor) -> Tensor:

@@ -1,13 +1,17 @@
 """Recorded steps: the same updates and the same counts as steps run one by one."""
 
 import warnings
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from mubench.capture import EAGER_STEPS, Recording, Replayer, plain_values
+from mubench import capture
+from mubench.capture import EAGER_STEPS, Recording, Replayer, baked
 from mubench.ledger import Ledger
+from mubench.suite import Recipe
 from mubench.training import Step, cross_entropy_loss
 
 
@@ -25,7 +29,7 @@ class Recorder:
     def __init__(self):
         self.made = 0
 
-    def __call__(self, work, batch, ledger):
+    def __call__(self, work, batch, ledger, pool):
         self.made += 1
         inputs = [t.clone() for t in batch]
         loss = torch.zeros(())
@@ -84,9 +88,12 @@ def test_another_fact_is_recorded_anew():
     assert record.made == 2
 
 
-def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+@pytest.fixture
+def clean(monkeypatch):
+    monkeypatch.setattr(capture, "_clean", True)
 
+
+def test_what_cannot_be_recorded_runs_as_it_is(clean):
     def refuse(*_):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
@@ -101,6 +108,33 @@ def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch):
     assert ledger.forward == EAGER_STEPS + 2
 
 
+def test_after_a_recording_that_failed_the_process_records_no_more(clean):
+    def refuse(*_):
+        raise RuntimeError
+
+    first, record = replayer(refuse)[0], Recorder()
+    with pytest.warns(UserWarning, match="RuntimeError$"):
+        assert len([first([torch.zeros(1)]) for _ in range(EAGER_STEPS + 1)]) == EAGER_STEPS + 1
+    later, _ = replayer(record)
+    losses = [float(later([torch.zeros(1)])) for _ in range(EAGER_STEPS + 3)]
+
+    assert record.made == 0
+    assert losses == [2.0 ** (i + 1) for i in range(EAGER_STEPS + 3)]
+
+
+def test_a_loss_that_holds_a_list_is_not_recorded(clean):
+    held, record = [1.0], Recorder()
+    steps, _ = replayer(record, lambda: baked(lambda m, x: m(x) * held[0]))
+    with pytest.warns(UserWarning, match="its loss holds a list"):
+        losses = [float(steps([torch.zeros(1)])) for _ in range(EAGER_STEPS + 2)]
+    other, _ = replayer(record)
+    for _ in range(EAGER_STEPS + 2):
+        other([torch.ones(2)])
+
+    assert losses == [2.0 ** (i + 1) for i in range(EAGER_STEPS + 2)]
+    assert record.made == 1
+
+
 def test_running_out_of_memory_is_not_hidden():
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -112,19 +146,73 @@ def test_running_out_of_memory_is_not_hidden():
         steps([torch.zeros(1)])
 
 
-def test_plain_values_of_a_closure_are_found():
-    weight, table, name = 0.5, {"a": 1}, "kl"
+def test_what_a_recording_bakes_in_is_seen_to_change():
+    weight, temperature, other = 0.5, torch.ones(2), torch.ones(2)
+    teacher = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).eval()
 
     def inner(x):
         return x * weight
 
-    def loss(model, x):
-        return inner(x), table, name
+    def loss(model, x, scale=2.0):
+        return inner(x) / temperature + teacher(x) * scale
 
-    assert set(plain_values(loss)) == {0.5, "kl"}
+    names = [baked(loss)]
+
+    def changed():
+        names.append(baked(loss))
+        return names[-1] != names[-2]
+
+    assert not changed()
     weight = 0.25
-    assert 0.25 in plain_values(loss)
-    assert plain_values(cross_entropy_loss) == ()
+    assert changed()
+    temperature = other
+    assert changed()
+    teacher[1].train()
+    assert changed()
+    teacher[0].weight.requires_grad_(False)
+    assert changed()
+    teacher[0].weight.data = torch.zeros(2, 2)
+    assert changed()
+    with torch.no_grad():
+        teacher[0].weight.add_(1)  # a recording reads the values anew
+        temperature.add_(1)
+    assert not changed()
+    assert baked(cross_entropy_loss) == baked(cross_entropy_loss)
+
+
+def test_a_function_that_holds_itself_is_no_endless_search():
+    def loss(model, x):
+        return loss if x is None else model(x)
+
+    assert baked(loss) == baked(loss)
+
+
+@pytest.mark.parametrize("held", [[1], {"a": 1}, {1}, Ledger(), partial(max, 1)])
+def test_what_may_change_unseen_is_refused(held):
+    with pytest.raises(TypeError, match=f"its loss holds a {type(held).__name__}"):
+        baked(lambda m, x: held)
+
+
+def test_the_losses_of_every_method_can_be_recorded(monkeypatch):
+    """On a tiny model: no loss of theirs holds what would keep a step from being recorded."""
+    from mubench import registry
+    from mubench.forecast import rehearse
+
+    losses = []
+    made = Step.__init__
+
+    def spy(self, model, loss, *rest, **options):
+        losses.append(loss)
+        made(self, model, loss, *rest, **options)
+
+    monkeypatch.setattr(Step, "__init__", spy)
+    setting = SimpleNamespace(recipe=Recipe(epochs=1, milestones=[]), batch_size=8)
+    for card in registry.load(()).methods.values():
+        cell = SimpleNamespace(card=card, setting=setting, parameters=card.bind({}, ""))
+        assert rehearse(cell, {"forget": 12, "retain": 20}, 3) is not None, card.name
+
+    assert len(losses) >= 12
+    assert all(baked(loss) is not None for loss in losses)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

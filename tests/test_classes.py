@@ -165,3 +165,16 @@ def test_tuning_takes_one_class_at_a_time(home, made_up, suite_file):
 
     with pytest.raises(UsageError, match=r"one class at a time: add --set forget\.class=0"):
         tune_suite(request, 1, 1, None, None)
+
+
+def test_a_class_called_mean_keeps_its_block(whole, made_up, monkeypatch):
+    from mubench.data import catalogue
+
+    source = catalogue.datasets()["blobs"]
+    named = replace(source, function=lambda: replace(source.function(), classes=("a", "mean", "c")))
+    monkeypatch.setattr(catalogue, "datasets", lambda: {"blobs": named})
+
+    code, said, out = whole()
+
+    assert code == 0, said
+    assert pd.read_csv(out / "table.csv")["class"].unique().tolist() == ["a", "mean (1)", "c", "mean"]

@@ -208,3 +208,15 @@ def test_of_two_runs_at_once_one_decodes(tree, tmp_path):
     assert len({digest for _, digest, _ in found}) == 1
     # one opens every image, and the first twice: for its size
     assert sorted(opened for *_, opened in found) == [0, 49]
+
+
+def test_a_broken_package_of_others_keeps_nothing_else_from_working(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from mubench.data import catalogue
+
+    broken = EntryPoint("theirs", "no_such_module_of_theirs", catalogue.GROUP)
+    monkeypatch.setattr(catalogue.metadata, "entry_points", lambda group: [broken])
+
+    with pytest.warns(UserWarning, match="the datasets of no_such_module_of_theirs cannot be loaded"):
+        assert "digits" in catalogue.datasets()

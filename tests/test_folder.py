@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,19 @@ def tree(tmp_path):
 @pytest.fixture
 def load(tree, tmp_path):
     return lambda **options: load_dataset("folder", {"root": str(tree), **options}, tmp_path / "cache")
+
+
+def colour_of_16_bits():
+    """A PNG of 6x6 pixels with 16 bits per channel, which Pillow cannot write."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = 6 * (b"\0" + struct.pack(">3H", 40_000, 300, 7) * 6)
+    header = struct.pack(">IIBBBBB", 6, 6, 16, 2, 0, 0, 0)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 def refusal(load, **options):
@@ -141,7 +156,10 @@ def test_truncated_and_foreign_files_are_named(load, tree):
 def test_what_is_no_file_of_eight_bits_is_named(load, tree):
     deep = tree / "train" / "ant" / "0.png"
     Image.fromarray(np.full((6, 6), 40_000, np.uint16)).save(deep)
-    assert refusal(load).startswith(f"{deep}: more than 8 bits per pixel")
+    assert refusal(load).startswith(f"{deep}: more than 8 bits per channel (I;16")
+
+    deep.write_bytes(colour_of_16_bits())
+    assert refusal(load).startswith(f"{deep}: more than 8 bits per channel (RGB;16")
 
     deep.unlink()
     deep.symlink_to(tree / "nowhere.png")

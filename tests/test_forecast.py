@@ -55,6 +55,42 @@ def test_large_sets_are_rehearsed_small(bench, monkeypatch):
         assert rehearse(cells[name], many, 3) == pytest.approx(10 * cost, rel=0.06), name
 
 
+def test_what_does_not_grow_with_the_sets_is_told_from_what_does(bench, plugin_file, monkeypatch):
+    path = plugin_file("""
+    @method("Fixed", sees=("forget", "retain"))
+    def fixed(model, task):
+        fit = Step(model, cross_entropy_loss, 0.1)
+        for i, (x, y) in enumerate(task.retain.cycle()):
+            if i == 50:
+                break
+            fit(x[:1], y[:1])
+        for x, y in task.forget.epochs(3):
+            fit(x, y)
+    """)
+    monkeypatch.setattr(module, "STAND_IN", 54)
+    cell = by_row(bench('methods = ["Fixed"]', plugins=[path], dry=True))["Fixed"]
+    many = {name: 20 * n for name, n in SIZES.items()}
+
+    assert rehearse(cell, many, 3) == pytest.approx(50 + 3 * many["forget"], rel=0.05)
+
+
+def test_a_method_that_never_ends_is_waited_for_once(bench, plugin_file, monkeypatch, store):
+    path = plugin_file("""
+    @method("Endless", sees="forget")
+    def endless(model, task):
+        time.sleep(3600)
+    """)
+    plan = bench('methods = ["FT", "Endless"]', plugins=[path], dry=True)
+    # long enough for the other rehearsals and for importing torch, on a busy machine too
+    monkeypatch.setattr(module, "PATIENCE", 25.0)
+    assert forecast(plan, plan.cells, store, jobs=2) is None
+
+    monkeypatch.setattr(module, "PATIENCE", 120.0)
+    found = forecast(plan, plan.cells, store, jobs=2)
+
+    assert set(found.seconds) == {c.key for c in plan.cells}
+
+
 def test_a_method_that_cannot_be_rehearsed_counts_as_the_others_do(bench, plugin_file, store):
     path = plugin_file("""
     @method("Exit", sees="forget")

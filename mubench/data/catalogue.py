@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -105,10 +106,17 @@ def datasets() -> dict[str, Source]:
         for f in sorted(Path(folder).glob("*.py"))
         if not f.stem.startswith("_")
     ]
-    modules += [e.module for e in sorted(metadata.entry_points(group=GROUP), key=lambda e: e.name)]
+    installed = [e.module for e in sorted(metadata.entry_points(group=GROUP), key=lambda e: e.name)]
     found: dict[str, Source] = {}
-    for name in modules:
-        module = importlib.import_module(name)
+    for name in [*modules, *installed]:
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:
+            if name not in installed:
+                raise
+            # somebody else's: it must not keep everything else from working
+            warnings.warn(f"the datasets of {name} cannot be loaded: {error!r}", stacklevel=2)
+            continue
         for function in vars(module).values():
             label = getattr(function, "__mubench_dataset__", None)
             if label is None or function.__module__ != name:

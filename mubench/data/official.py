@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ def data_root() -> Path:
 
 
 def torchvision_files(
-    name: str, make: Callable[[Path, bool], T], files: Iterable[tuple[str, str]], source: str, place: str
+    name: str, make: Callable[[Path, bool], T], files: Sequence[tuple[str, str]], source: str, place: str
 ) -> T:
     """`make(root, download)`, from what is in the data root or else downloaded into it.
 
@@ -40,7 +40,7 @@ def torchvision_files(
                 f"another file. Remove it, or get it again from {source}"
             )
     try:
-        return make(root, len(there) < len(list(files)))
+        return make(root, len(there) < len(files))
     except (OSError, RuntimeError) as error:
         raise missing(name, source, root / place, error) from None
 

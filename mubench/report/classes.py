@@ -12,10 +12,9 @@ import pandas as pd
 
 from mubench.report import legend, summary
 from mubench.report.tables import TITLES, Cell, Table, body
+from mubench.suite import MEAN
 
 COLUMNS = ("ua", "ra", "ta", "fta", "mia_svc", "avg_gap_svc")
-# The block at the end, and its name in table.csv.
-MEAN = "mean"
 
 
 def by_class(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 NUMBERS = ["ua", "ra", "ta", "mia", "mia_svc"]
 
@@ -82,5 +83,27 @@ def scores() -> Callable[[pd.DataFrame], dict]:
         rng = np.random.default_rng(0)
         at = {"forget": (6, 3, 300), "retain": (10, 2, 900), "test": (6, 4, 300)}
         return {str(m): {s: rng.normal(*a) for s, a in at.items()} for m in cells["method"].unique()}
+
+    return of
+
+
+@pytest.fixture
+def drawn_texts(monkeypatch):
+    """`drawn_texts(figure)`: (text, box in pixels) of every text that drawing really puts on the figure."""
+
+    def of(figure):
+        found = []
+        draw = Text.draw
+
+        def spy(self, renderer, *args, **kwargs):
+            if self.get_text().strip() and self.get_visible():
+                found.append((self.get_text(), Text.get_window_extent(self, renderer)))
+            return draw(self, renderer, *args, **kwargs)
+
+        figure.draw_without_rendering()  # the layout settles before it is looked at
+        with monkeypatch.context() as patch:
+            patch.setattr(Text, "draw", spy)
+            figure.canvas.draw()
+        return found
 
     return of

@@ -145,13 +145,13 @@ LONG = [f"aquatic_mammals_{i}" for i in range(20)]
 
 @pytest.mark.parametrize("names", [["0", "1"], list("0123456789"), LONG], ids=["two", "ten", "long"])
 @pytest.mark.parametrize("rows", [3, 16])
-def test_no_text_of_the_map_covers_another_or_leaves_it(names, rows, many, monkeypatch):
+def test_no_text_of_the_map_covers_another_or_leaves_it(names, rows, many, drawn_texts):
     cells = many(names)
     cells = cells[cells["method"].isin(cells["method"].unique()[:rows])]
     numbers = classes.summarise(cells)
     with looks.style():
         figure = heat.gap_by_class(numbers, "Retrain")
-        texts = drawn_texts(figure, monkeypatch)
+        texts = drawn_texts(figure)
 
     shown = numbers[(numbers["method"] != "Retrain") & numbers["avg_gap_svc"].notna()]
     assert len(texts) > len(shown), "a number for each cell, and the names"
@@ -176,20 +176,3 @@ def test_without_a_number_there_is_no_map(make):
     cells = by_hand(make)
 
     assert heat.gap_by_class(classes.summarise(cells[cells["method"] == "Retrain"]), "Retrain") is None
-
-
-def drawn_texts(figure, monkeypatch):
-    """(text, box in pixels) of every text that drawing really puts on the figure."""
-    found = []
-    draw = Text.draw
-
-    def spy(self, renderer, *args, **kwargs):
-        if self.get_text().strip() and self.get_visible():
-            found.append((self.get_text(), Text.get_window_extent(self, renderer)))
-        return draw(self, renderer, *args, **kwargs)
-
-    figure.draw_without_rendering()
-    with monkeypatch.context() as patch:
-        patch.setattr(Text, "draw", spy)
-        figure.canvas.draw()
-    return found

@@ -21,23 +21,6 @@ PICTURES = {
 }
 
 
-def drawn_texts(figure, monkeypatch):
-    """(text, box in pixels) of every text that drawing really puts on the figure."""
-    found = []
-    draw = Text.draw
-
-    def spy(self, renderer, *args, **kwargs):
-        if self.get_text().strip() and self.get_visible():
-            found.append((self.get_text(), Text.get_window_extent(self, renderer)))
-        return draw(self, renderer, *args, **kwargs)
-
-    figure.draw_without_rendering()  # the layout settles before it is looked at
-    with monkeypatch.context() as patch:
-        patch.setattr(Text, "draw", spy)
-        figure.canvas.draw()
-    return found
-
-
 def overlaps(a, b):
     return min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5
 
@@ -63,11 +46,11 @@ PAIRS = [(n, c) for n in PICTURES for c in CASES if n != "confidence" or c in ("
 
 
 @pytest.mark.parametrize(("name", "case"), PAIRS)
-def test_no_text_covers_another_or_leaves_the_figure(name, case, sixteen, scores, monkeypatch):
+def test_no_text_covers_another_or_leaves_the_figure(name, case, sixteen, scores, drawn_texts):
     cells = sixteen(**CASES[case])
     with looks.style():
         figure = picture(name, cells, scores(cells))
-        texts = drawn_texts(figure, monkeypatch)
+        texts = drawn_texts(figure)
     # BE failed and SISA was skipped; Original takes no time; the reference is not compared with itself.
     least = {"avg_gap": 13, "forget_vs_utility": 14, "cost_vs_gap": 13, "confidence": 14}
     assert len(texts) > least[name]
@@ -80,16 +63,12 @@ def test_no_text_covers_another_or_leaves_the_figure(name, case, sixteen, scores
 
 @pytest.mark.parametrize("name", ["forget_vs_utility", "cost_vs_gap"])
 @pytest.mark.parametrize("case", CASES)
-def test_no_name_covers_a_point(name, case, sixteen, scores, monkeypatch):
+def test_no_name_covers_a_point(name, case, sixteen, scores, drawn_texts):
     cells = sixteen(**CASES[case])
     with looks.style():
         figure = picture(name, cells, scores(cells))
         names = set(cells["method"])
-        texts = [
-            (t, b)
-            for t, b in drawn_texts(figure, monkeypatch)
-            if t.split(" (UA")[0].split(" (Avg")[0] in names
-        ]
+        texts = [(t, b) for t, b in drawn_texts(figure) if t.split(" (UA")[0].split(" (Avg")[0] in names]
         (ax,) = figure.axes
         markers = [line for line in ax.get_lines() if line.get_marker() not in ("None", "", None)]
         spots = np.array([ax.transData.transform(line.get_xydata()[0]) for line in markers])
@@ -100,7 +79,7 @@ def test_no_name_covers_a_point(name, case, sixteen, scores, monkeypatch):
         assert (beyond >= reach).all(), text
 
 
-def test_labels_find_room_wherever_the_points_are(monkeypatch):
+def test_labels_find_room_wherever_the_points_are(drawn_texts):
     rng = np.random.default_rng(0)
     for spread in (0.01, 0.05, 0.3):
         with looks.style():
@@ -109,7 +88,7 @@ def test_labels_find_room_wherever_the_points_are(monkeypatch):
             points = np.clip(rng.normal(0.5, spread, (16, 2)), 0, 1)
             texts = [f"WSS-CL literal {i}" for i in range(16)]
             notes = labels.place(ax, points, texts)
-            boxes = [b for t, b in drawn_texts(figure, monkeypatch) if t in texts]
+            boxes = [b for t, b in drawn_texts(figure) if t in texts]
             frame = ax.get_window_extent()
         assert len(boxes) == len(notes) == 16
         assert not any(overlaps(a, b) for a, b in itertools.combinations(boxes, 2))
@@ -178,11 +157,11 @@ def test_dots_are_the_seeds_on_their_own(sixteen):
         assert dots == {round(v, 9) for v in seeds[column]}
 
 
-def test_a_bars_number_covers_neither_bar_nor_dot(sixteen, monkeypatch):
+def test_a_bars_number_covers_neither_bar_nor_dot(sixteen, drawn_texts):
     shown = Shown.of(sixteen(), {})
     with looks.style():
         figure = bars.avg_gap(shown)
-        texts = drawn_texts(figure, monkeypatch)
+        texts = drawn_texts(figure)
         for ax in figure.axes:
             far = max(v for line in ax.get_lines() for v in line.get_xdata())
             edge = ax.transData.transform((far, 0))[0]

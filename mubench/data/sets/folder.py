@@ -89,8 +89,10 @@ def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uin
     """One image as (C, H, W); UsageError naming the file if it cannot be one."""
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(DEEP):
-                raise UsageError(f"{path}: more than 8 bits per pixel (mode {image.mode}); convert it first")
+            # a colour file of 16 bits per channel opens as RGB: only how it is packed tells
+            packed = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
+            if image.mode.startswith(DEEP) or ";16" in packed:
+                raise UsageError(f"{path}: more than 8 bits per channel ({packed}); convert it first")
             own = 1 if image.mode in GREY else 3
             if channels is None:
                 channels = own
