@@ -18,11 +18,10 @@ import click  # noqa: E402
 
 from mubench import results, session  # noqa: E402
 from mubench.device import default_jobs  # noqa: E402
-from mubench.environment import environment  # noqa: E402
 from mubench.executor import execute  # noqa: E402
 from mubench.store import Store  # noqa: E402
 
-parts: dict[str, float] = {}
+parts = {"imports of the program itself": time.perf_counter() - started}
 
 
 @contextmanager
@@ -55,6 +54,8 @@ def main(name: str) -> None:
             command = [sys.executable, "-P", "-c", "import mubench.runner"]
             subprocess.run(command, check=True)
         import torch
+
+        from mubench.environment import environment
 
         about = environment(torch.device(plan.device))
     start, workers = parts.pop("start of a worker"), parts.pop("workers")
