@@ -1,4 +1,4 @@
-"""Any torchvision classifier as a backbone for small images."""
+"""torchvision's classifiers as backbones for small images: all that have a linear head and fit any size."""
 
 from __future__ import annotations
 
