@@ -6,6 +6,7 @@ than running them. A step whose loss cannot be recorded runs as it is.
 
 from __future__ import annotations
 
+import functools
 import types
 import warnings
 from collections import Counter
@@ -21,6 +22,8 @@ from mubench.ledger import Ledger
 EAGER_STEPS = 3
 # A step that meets more shapes than a pair of sets can make (two sizes each) gains nothing here.
 MAX_GRAPHS = 6
+# Names a step may have before it is clear that none comes again: each keeps what it names alive.
+PATIENCE = 50
 
 # After a recording that failed, the allocator of this process may still wait for its end.
 _clean = True
@@ -52,10 +55,25 @@ def state(module: nn.Module) -> Hashable:
     )
 
 
-def baked(value: object, seen: tuple[object, ...] = ()) -> Hashable:
-    """What a recording of this function takes in for good, through closures and defaults.
+def _read_globals(function: types.FunctionType) -> list[object]:
+    """What the function may read from its module, but for functions and classes that others made."""
+    space = function.__globals__
+    codes, names = [function.__code__], set[str]()
+    for code in codes:
+        names.update(code.co_names)
+        codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    found = [space[name] for name in sorted(names) if name in space]
+    own = (nn.Module, functools.partial)
+    return [
+        v for v in found if not callable(v) or isinstance(v, own) or getattr(v, "__globals__", None) is space
+    ]
 
-    TypeError if it holds something whose changes cannot be seen, such as a list.
+
+def baked(value: object, device: torch.device, seen: tuple[object, ...] = ()) -> Hashable:
+    """What a recording of this function takes in for good, through closures, defaults and globals.
+
+    device: where a recording finds the values of tensors anew. TypeError if the function holds something
+    whose changes cannot be seen, such as a list or a tensor elsewhere.
     """
     if any(value is known for known in seen):
         return "itself"
@@ -63,18 +81,23 @@ def baked(value: object, seen: tuple[object, ...] = ()) -> Hashable:
         case None | bool() | int() | float() | str() | torch.device() | torch.dtype():
             return (type(value).__name__, value)
         case Tensor():
+            if value.device != device:
+                raise TypeError(f"its loss holds a tensor on {value.device}, whose changes could not be seen")
             return (Same(value), value.data_ptr())
+        case tuple():
+            return tuple(baked(item, device, seen) for item in value)
         case nn.Module():
             return state(value)
         case types.FunctionType():
             held: list[Hashable] = [Same(value.__code__)]
             contents = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+            contents += _read_globals(value)
             for cell in value.__closure__ or ():
                 try:
                     contents.append(cell.cell_contents)
                 except ValueError:  # not assigned yet
                     held.append("unassigned")
-            return (*held, *(baked(content, (*seen, value)) for content in contents))
+            return (*held, *(baked(content, device, (*seen, value)) for content in contents))
         case types.BuiltinFunctionType() | type() | types.ModuleType():
             return Same(value)
     raise TypeError(f"its loss holds a {type(value).__name__}, whose changes could not be seen")
@@ -141,7 +164,11 @@ class Replayer:
         """The recording for such a batch, made now if it is time; None to run the step as it is."""
         global _clean
         try:
+            if not all(isinstance(t, Tensor) for t in batch):
+                raise TypeError("its batch holds something that is no tensor")
             name = (tuple((t.shape, t.dtype) for t in batch), self._facts())
+            if len(self._seen) > PATIENCE:
+                raise TypeError("what its loss holds is another at every step")
         except TypeError as error:
             self._give_up(error)
             return None
@@ -165,5 +192,6 @@ class Replayer:
 
     def _give_up(self, error: Exception) -> None:
         self._possible = False
+        self._seen.clear()
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         warnings.warn(f"a step is not recorded and runs as it is: {first}", stacklevel=4)

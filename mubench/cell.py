@@ -35,8 +35,8 @@ class Cell:
     """What to run. `run` names the random streams: "original", "unlearn" or "again" (second Retrain).
 
     card: the method, or None for training an original. original: the key of the original it starts
-    from. shared: whether other cells of the run work meanwhile. alone: whether a record that was timed
-    while others worked is to be made again.
+    from. split: the digest of the split that the key was made for. shared: whether other cells of the
+    run work meanwhile. alone: whether a record that was timed while others worked is to be made again.
     """
 
     key: str
@@ -46,6 +46,7 @@ class Cell:
     card: Card | None = None
     parameters: dict[str, Any] | None = None
     original: str = ""
+    split: str = ""
     shared: bool = False
     alone: bool = False
 

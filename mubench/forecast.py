@@ -14,12 +14,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import mubench
 from mubench.cell import CELL, Cell
 from mubench.plugin import Card
 from mubench.store import Store, key_of
@@ -35,16 +37,21 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """seconds: by cell key, what it will take alone; samples_per_second: forward and backward."""
+    """seconds: by cell key, what it will take alone; samples_per_second: forward and backward.
+
+    after: cell key -> key of the original that it waits for.
+    """
 
     samples_per_second: float
     seconds: dict[str, float]
     jobs: int
+    after: dict[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
-        """Seconds for all cells, `jobs` at once."""
-        return sum(self.seconds.values()) / max(1, self.jobs)
+        """Seconds for all cells, `jobs` at once, but never less than an original and a cell after it."""
+        chains = [self.seconds.get(self.after.get(key, ""), 0.0) + own for key, own in self.seconds.items()]
+        return max([sum(self.seconds.values()) / max(1, self.jobs), *chains])
 
 
 def duration(seconds: float) -> str:
@@ -55,8 +62,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def advice(expected: Forecast, device: str, profiles: Sequence[str], profile: str | None) -> str:
+def advice(expected: Forecast | None, device: str, profiles: Sequence[str], profile: str | None) -> str:
     """What `run` says before it starts."""
+    if expected is None:
+        return "How long it takes could not be found out."
     text = f"About {duration(expected.total)} ({expected.samples_per_second:,.0f} samples/s in training)."
     if device == "cpu" and expected.total > HOUR and "small" in profiles and profile != "small":
         text += " For a first look on a CPU, try --profile small."
@@ -67,7 +76,8 @@ def worthwhile(plan: Plan, missing: Sequence[Cell]) -> bool:
     """Whether a run takes so long (a minute or more, roughly) that the forecast's own time is nothing."""
     raw = plan.dataset.raw
     images, pixels = int((~raw.test).sum()), int(np.prod(raw.images.shape[1:]))
-    return len(missing) * plan.suite.original.epochs * images * pixels > 2e9
+    weight = 1 if plan.suite.model == "small-cnn" else 10  # every other network has ten times its cost
+    return len(missing) * plan.suite.original.epochs * images * pixels * weight > 2e9
 
 
 def forecast(plan: Plan, missing: Sequence[Cell], store: Store, jobs: int) -> Forecast | None:
@@ -102,10 +112,16 @@ def forecast(plan: Plan, missing: Sequence[Cell], store: Store, jobs: int) -> Fo
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, **pipes) as child:
             try:
                 said, _ = child.communicate(json.dumps(question).encode(), timeout=PATIENCE)
+            except KeyboardInterrupt:
+                child.terminate()  # it takes back that the rehearsal under way has failed
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(1)
+                raise
             finally:
                 _end(child)
         answer = json.loads(said)
-        return Forecast(answer["samples_per_second"], answer["seconds"], jobs)
+        after = {cell.key: cell.original for cell in missing}
+        return Forecast(answer["samples_per_second"], answer["seconds"], jobs, after)
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         return None
 
@@ -194,6 +210,12 @@ def _rehearsed(
     return units(ledger.forward, ledger.backward), sum(counts.values())
 
 
+def _take_back(store: Store, key: str, *_: object) -> None:
+    """Whoever waits was interrupted: that says nothing of the method."""
+    store.drop_json("rehearsals", key)
+    os._exit(1)
+
+
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
     import torch
 
@@ -207,12 +229,22 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         own = sizes[cell.key]
         made_by = [cell.card.source, cell.card.function] if cell.card else "original"
         recipe = cell.setting.recipe.model_dump()
-        facts = [made_by, cell.parameters, recipe, own, cell.setting.batch_size, question["classes"]]
+        facts = [
+            mubench.NUMERICS,
+            made_by,
+            cell.parameters,
+            recipe,
+            own,
+            cell.setting.batch_size,
+            question["classes"],
+        ]
         key = key_of({"rehearsal": facts})
         saved = store.cached_json("rehearsals", key)
         if saved is None:
             store.save_json("rehearsals", key, "failed")  # one that never ends is not tried again
+            before = signal.signal(signal.SIGTERM, partial(_take_back, store, key))
             saved = rehearse(cell, own, question["classes"])
+            signal.signal(signal.SIGTERM, before)
             if saved is not None:
                 store.save_json("rehearsals", key, saved)
         found[cell.key] = saved if isinstance(saved, float) else None

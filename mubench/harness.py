@@ -204,8 +204,9 @@ def make_plan(
             }
             keys[seed] = key_of(facts)
             if keys[seed] not in {c.key for c in cells}:
+                start = originals[seed].key
                 cells.append(
-                    Cell(keys[seed], setting, seed, row.run, row.card, row.parameters, originals[seed].key)
+                    Cell(keys[seed], setting, seed, row.run, row.card, row.parameters, start, split.digest)
                 )
         table.append(Row(row.name, row.role, keys, parameters=row.parameters))
     return Plan(suite, dataset, device, precision, [*table, *broken], cells, splits)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mubench import session, suite
-from mubench.data import load_dataset
+from mubench.data import looks_of
 from mubench.device import default_jobs, resolve_device, resolve_precision
 from mubench.errors import said_in
 from mubench.forecast import Forecast, advice, duration, forecast
@@ -107,19 +107,18 @@ def speed_suite(
     precision = resolve_precision(loaded.precision, device)
     with said_in(str(path)):
         check_model(loaded.model)
-        raw = load_dataset(loaded.dataset, loaded.data, request.store.root / "data").raw
+        looks = looks_of(loaded.dataset, loaded.data, request.store.root / "data")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     from mubench import speed
     from mubench.environment import environment
 
-    channels, height, width = raw.images.shape[1:]
     work = speed.Workload(
         loaded.model,
-        (channels, height, width),
-        len(raw.classes),
+        looks.shape,
+        looks.classes,
         loaded.batch_size,
-        raw.padding,
-        raw.flip,
+        looks.padding,
+        looks.flip,
         device,
         threads or cores,
     )
@@ -154,7 +153,7 @@ def speed_suite(
     e = found["environment"]
     console.print(
         f"speedup {found['speedup']:.2f}; {found['share_of_ceiling']:.0%} of the ceiling. Batch "
-        f"{work.batch_size} of {channels}x{height}x{width}, median of {rounds}; {e['hardware']}, {device}, "
-        f"{work.threads} thread(s), torch {e['torch']}."
+        f"{work.batch_size} of {'x'.join(map(str, work.shape))}, median of {rounds}; {e['hardware']}, "
+        f"{device}, {work.threads} thread(s), torch {e['torch']}."
     )
     return 0

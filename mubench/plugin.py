@@ -198,14 +198,28 @@ def method(
     return declare
 
 
-def dataset(name: str, *, title: str = "") -> Callable[[F], F]:
+@dataclass(frozen=True)
+class Looks:
+    """What a dataset's images are like, whether they are here or not.
+
+    shape: (C, H, W). classes: K. padding, flip: as in `mubench.data.Raw`.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+    padding: int = 0
+    flip: bool = False
+
+
+def dataset(name: str, *, title: str = "", looks: Looks | None = None) -> Callable[[F], F]:
     """Declare a dataset: a function that returns `mubench.data.Raw` arrays.
 
-    Its keyword-only parameters are the dataset's options, set in a suite's `data` table.
+    Its keyword-only parameters are the dataset's options, set in a suite's `data` table. looks: if they
+    are always the same, `mubench speed` needs no images.
     """
 
     def declare(function: F) -> F:
-        function.__mubench_dataset__ = (name, title or name)  # type: ignore[attr-defined]
+        function.__mubench_dataset__ = (name, title or name, looks)  # type: ignore[attr-defined]
         return function
 
     return declare

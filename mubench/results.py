@@ -54,6 +54,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
     notes = [
         *_legacy_note(plan),
+        *([f"Profile: {overrides['profile']}."] if "profile" in overrides else []),
         f"Data: {plan.dataset.title}; {counts} images; {_to_forget(plan)} to forget.",
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",

@@ -27,7 +27,7 @@ from mubench.models.classifier import Classifier, build
 from mubench.outputs import SETS
 from mubench.plugin import Card
 from mubench.presence import Presence
-from mubench.registry import load_function
+from mubench.registry import load_function, source_digest
 from mubench.store import Record, Store
 from mubench.streams import stream_seed
 from mubench.task import Task
@@ -241,6 +241,10 @@ def _run_method(cell: Cell, card: Card, bench: Bench, store: Store) -> None:
     if record is None:
         raise RuntimeError("the original model is not in the store")
     split = bench.split(cell.seed)
+    if split.digest != cell.split:
+        raise RuntimeError("the images to forget have changed since this run was planned; start it again")
+    if source_digest(Path(card.path)) != card.source:
+        raise RuntimeError(f"{card.path} has changed since this run was planned; start it again")
     ledger = Ledger()
 
     def fresh() -> Classifier:

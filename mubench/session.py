@@ -192,8 +192,7 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     if forecast.worthwhile(plan, missing):
         with errors.status("rehearsing the methods, measuring this machine"):
             expected = forecast.forecast(plan, missing, request.store, jobs)
-        if expected is not None:
-            errors.print(forecast.advice(expected, plan.device, suite.profiles(path), request.profile))
+        errors.print(forecast.advice(expected, plan.device, suite.profiles(path), request.profile))
     try:
         with _progress(errors, len(missing)) as report:
             outcomes = execute(missing, request.store, jobs, report)

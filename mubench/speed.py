@@ -1,7 +1,7 @@
 """How fast this machine trains a model: the ways mubench can train it, a plain loop, and the ceiling.
 
-Everything is measured in turn, round after round, on the same synthetic images, so that a machine that
-changes its speed meanwhile changes it for all.
+The loops take turns, round after round, on the same synthetic images, so that a machine that changes
+its speed meanwhile changes it for all; the ceilings are measured right after them.
 """
 
 from __future__ import annotations

@@ -255,3 +255,7 @@ class Store:
         """Save a derived value; it can always be computed again."""
         checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
         write_atomic(self.root / kind / f"{key}.json", json.dumps(checked).encode())
+
+    def drop_json(self, kind: str, key: str) -> None:
+        """Forget a derived value."""
+        (self.root / kind / f"{key}.json").unlink(missing_ok=True)

@@ -9,7 +9,8 @@ without restoring anything; a soft mask scales each weight's rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -68,10 +69,13 @@ class Step:
         self._replay: Replayer | None = None
         if self._parameters and self._parameters[0].is_cuda:
             # the rate lives on the device, so that a recorded step can read another one each time
-            self._rate = torch.zeros((), device=self._parameters[0].device)
+            device = self._parameters[0].device
+            self._rate = torch.zeros((), device=device)
             ledger = getattr(model, "ledger", None) or Ledger()
             self._replay = Replayer(
-                lambda batch: self._update(batch, self._rate), ledger, lambda: (baked(loss), state(model))
+                lambda batch: self._update(batch, self._rate),
+                ledger,
+                lambda: (baked(loss, device), state(model)),
             )
 
     def __call__(self, *batch: Tensor) -> Tensor:
@@ -83,7 +87,8 @@ class Step:
         if self._replay is None:
             return self._update(batch, lr)
         self._rate.fill_(lr)
-        return self._replay(batch)
+        # a number left on the CPU would be recorded as it is now
+        return self._replay([t.to(self._rate.device) if isinstance(t, Tensor) else t for t in batch])
 
     def _update(self, batch: Sequence[Tensor], lr: float | Tensor) -> Tensor:
         loss = self._loss(self._model, *batch)
@@ -132,9 +137,25 @@ def train(model: nn.Module, images: ImageSet, recipe: Recipe) -> None:
         fit(x, y)
 
 
+@contextmanager
+def _full_precision(model: nn.Module) -> Iterator[None]:
+    """Without autocast, whatever the model was trained in: a threshold attack would see bf16's rounding."""
+    casting = [
+        (m, m.autocast) for m in model.modules() if isinstance(getattr(m, "autocast", None), torch.dtype)
+    ]
+    for module, _ in casting:
+        module.autocast = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for module, kind in casting:
+            module.autocast = kind
+
+
 def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[Tensor, Tensor | None]:
     """(logits (n, K), features (n, d) or None) in eval mode of uint8 images (n, C, H, W), on the CPU.
 
+    In fp32, whatever the precision of training, and fewer images at once where memory is short.
     Features are those that `model.head` receives; a module without such a head has none. The model's
     weights, buffers and mode are left as they were.
     """
@@ -146,9 +167,21 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[T
         hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
     model.eval()
     try:
-        with torch.no_grad():
-            parts = torch.split(images, batch_size) if len(images) else []
-            logits = [model(part.float().div_(255)).float().cpu() for part in parts]
+        with torch.no_grad(), _full_precision(model):
+            logits: list[Tensor] = []
+            start = 0
+            while start < len(images):
+                known = len(seen)
+                part = images[start : start + batch_size].float().div_(255)
+                try:
+                    logits.append(model(part).float().cpu())
+                except torch.OutOfMemoryError:
+                    if batch_size == 1:
+                        raise
+                    batch_size //= 2
+                    del seen[known:]
+                    continue
+                start += len(part)
     finally:
         model.train(was_training)
         if hook is not None:

@@ -1,6 +1,7 @@
 """Recorded steps: the same updates and the same counts as steps run one by one."""
 
 import warnings
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -9,10 +10,13 @@ import torch
 from torch import nn
 
 from mubench import capture
-from mubench.capture import EAGER_STEPS, Recording, Replayer, baked
+from mubench.capture import EAGER_STEPS, PATIENCE, Recording, Replayer, baked
 from mubench.ledger import Ledger
 from mubench.suite import Recipe
 from mubench.training import Step, cross_entropy_loss
+
+CPU = torch.device("cpu")
+STRENGTH, TABLE = 0.5, [1.0]
 
 
 class Replayed:
@@ -124,7 +128,7 @@ def test_after_a_recording_that_failed_the_process_records_no_more(clean):
 
 def test_a_loss_that_holds_a_list_is_not_recorded(clean):
     held, record = [1.0], Recorder()
-    steps, _ = replayer(record, lambda: baked(lambda m, x: m(x) * held[0]))
+    steps, _ = replayer(record, lambda: baked(lambda m, x: m(x) * held[0], CPU))
     with pytest.warns(UserWarning, match="its loss holds a list"):
         losses = [float(steps([torch.zeros(1)])) for _ in range(EAGER_STEPS + 2)]
     other, _ = replayer(record)
@@ -156,10 +160,10 @@ def test_what_a_recording_bakes_in_is_seen_to_change():
     def loss(model, x, scale=2.0):
         return inner(x) / temperature + teacher(x) * scale
 
-    names = [baked(loss)]
+    names = [baked(loss, CPU)]
 
     def changed():
-        names.append(baked(loss))
+        names.append(baked(loss, CPU))
         return names[-1] != names[-2]
 
     assert not changed()
@@ -177,20 +181,68 @@ def test_what_a_recording_bakes_in_is_seen_to_change():
         teacher[0].weight.add_(1)  # a recording reads the values anew
         temperature.add_(1)
     assert not changed()
-    assert baked(cross_entropy_loss) == baked(cross_entropy_loss)
+    assert baked(cross_entropy_loss, CPU) == baked(cross_entropy_loss, CPU)
 
 
 def test_a_function_that_holds_itself_is_no_endless_search():
     def loss(model, x):
         return loss if x is None else model(x)
 
-    assert baked(loss) == baked(loss)
+    assert baked(loss, CPU) == baked(loss, CPU)
 
 
 @pytest.mark.parametrize("held", [[1], {"a": 1}, {1}, Ledger(), partial(max, 1)])
 def test_what_may_change_unseen_is_refused(held):
     with pytest.raises(TypeError, match=f"its loss holds a {type(held).__name__}"):
-        baked(lambda m, x: held)
+        baked(lambda m, x: held, CPU)
+
+
+def test_globals_are_baked_in_too(monkeypatch):
+    def inner(x):
+        return x * STRENGTH
+
+    def loss(model, x):
+        return [inner(row) for row in x]
+
+    first = baked(loss, CPU)
+    monkeypatch.setitem(globals(), "STRENGTH", 0.25)
+
+    assert baked(loss, CPU) != first
+    with pytest.raises(TypeError, match="its loss holds a list"):
+        baked(lambda m, x: sum(TABLE) * x, CPU)
+
+
+def test_a_number_that_is_not_on_the_device_is_not_recorded():
+    """A kernel gets it by value: a recording would never see another one."""
+    elsewhere = torch.ones((), device="meta")
+    with pytest.raises(TypeError, match="a tensor on meta"):
+        baked(lambda m, x: x * elsewhere, CPU)
+
+
+def test_a_batch_with_a_plain_number_runs_as_it_is(clean):
+    record = Recorder()
+    steps = Replayer(lambda batch: batch[0] * batch[1], Ledger(), record=record)
+    with pytest.warns(UserWarning, match="its batch holds something that is no tensor"):
+        losses = [float(steps([torch.ones(()), i])) for i in range(EAGER_STEPS + 3)]
+
+    assert losses == list(range(EAGER_STEPS + 3))
+    assert record.made == 0
+
+
+def test_a_loss_that_is_another_at_every_step_is_let_go(clean):
+    kept = []
+
+    def facts():
+        target = torch.zeros(1)
+        kept.append(weakref.ref(target))
+        return baked(lambda m, x: x + target, CPU)
+
+    steps, _ = replayer(Recorder(), facts)
+    with pytest.warns(UserWarning, match="another at every step"):
+        assert len([steps([torch.zeros(1)]) for _ in range(PATIENCE + 3)]) == PATIENCE + 3
+
+    assert len(kept) > PATIENCE
+    assert not any(reference() is not None for reference in kept)
 
 
 def test_the_losses_of_every_method_can_be_recorded(monkeypatch):
@@ -212,7 +264,7 @@ def test_the_losses_of_every_method_can_be_recorded(monkeypatch):
         assert rehearse(cell, {"forget": 12, "retain": 20}, 3) is not None, card.name
 
     assert len(losses) >= 12
-    assert all(baked(loss) is not None for loss in losses)
+    assert all(baked(loss, CPU) is not None for loss in losses)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -60,6 +60,16 @@ def test_no_split_is_drawn_from_damaged_labels(tree, tmp_path, capsys, part, at)
     assert again.digest == first.digest
 
 
+@pytest.mark.parametrize("part", ["images.npy", "labels.npy", "about.json"])
+def test_an_emptied_file_of_the_cache_is_set_aside(tree, tmp_path, capsys, part):
+    good = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache")
+    next((tmp_path / "cache").glob(f"*/{part}")).write_bytes(b"")
+    again = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache")
+
+    assert again.digest == good.digest
+    assert "set aside" in capsys.readouterr().err
+
+
 def test_damage_is_seen_every_time(tree, tmp_path):
     cache = tmp_path / "cache"
     first = load_dataset("folder", {"root": str(tree)}, cache)
@@ -136,6 +146,25 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
     for index in chosen:
         with Image.open(names[index]) as image:
             assert np.array_equal(plan.dataset.raw.images[index, 0], np.asarray(image))
+
+
+def test_a_forget_set_changed_after_planning_is_not_recorded_as_the_planned_one(bench, home, tree):
+    file, store = home / "forget.txt", Store(home / "store")
+    plan = bench(suite_of(tree), dry=True)
+    first, second, *_ = plan.splits[0].train.tolist()
+    file.write_text(f"{first}\n")
+    suite = (
+        suite_of(tree)
+        + f"""
+        forget = {{ scenario = "indices", file = "{file}" }}"""
+    )
+    plan = bench(suite, dry=True)
+    file.write_text(f"{second}\n")
+
+    outcomes = {o.cell.run: o for o in execute(plan.missing(store), store, 0)}
+
+    assert outcomes["original"].status == "ok"
+    assert "the images to forget have changed since this run was planned" in outcomes["unlearn"].reason
 
 
 class Terminal(io.StringIO):

@@ -122,6 +122,57 @@ def test_time_is_cost_over_speed(bench, store):
     assert set(found.seconds) == {c.key for c in plan.cells}
 
 
+def test_no_number_of_jobs_is_faster_than_an_original_and_its_longest_cell():
+    seconds = {"o": 100.0, "retrain": 90.0, "ft": 5.0, "p": 100.0}
+    after = {"o": "", "retrain": "o", "ft": "o", "p": ""}
+
+    assert Forecast(1.0, seconds, 32, after).total == 190
+    assert Forecast(1.0, seconds, 1, after).total == 295
+    # an original that is in the store is not waited for
+    assert Forecast(1.0, {"retrain": 90.0}, 32, after).total == 90
+
+
+def test_an_interrupted_rehearsal_is_not_held_against_the_method(bench, plugin_file, monkeypatch, store):
+    path = plugin_file("""
+    @method("Slow", sees="forget")
+    def slow(model, task):
+        for _ in range(600):
+            time.sleep(0.1)
+    """)
+    plan = bench('methods = ["Slow"]', plugins=[path], dry=True)
+    real = module.subprocess.Popen.communicate
+
+    def interrupted(child, said, timeout):
+        with pytest.raises(module.subprocess.TimeoutExpired):
+            real(child, said, timeout=20)
+        assert saved()  # it is under way
+        raise KeyboardInterrupt
+
+    def saved():
+        found = [f.stem for f in (store.root / "rehearsals").glob("*.json")]
+        return [f for f in found if store.cached_json("rehearsals", f) == "failed"]
+
+    monkeypatch.setattr(module.subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        forecast(plan, plan.cells, store, jobs=2)
+
+    assert saved() == []
+
+
+@pytest.mark.parametrize(
+    ("suite", "cells", "worth"),
+    [
+        ('model = "small-cnn"', 4, False),
+        ('model = "small-cnn"', 4_000_000, True),
+        ('model = "resnet8"', 400_000, True),
+    ],
+)
+def test_short_runs_are_not_forecast(bench, suite, cells, worth):
+    plan = bench(suite, dry=True)
+
+    assert module.worthwhile(plan, plan.cells[:1] * cells) is worth
+
+
 def test_nothing_missing_takes_no_time(bench, store):
     plan = bench(dry=True)
 
@@ -129,7 +180,8 @@ def test_nothing_missing_takes_no_time(bench, store):
 
 
 def test_a_long_run_on_a_cpu_names_the_small_profile():
-    long, short = Forecast(100.0, {"a": 9000.0}, 2), Forecast(100.0, {"a": 5000.0}, 2)
+    long = Forecast(100.0, {"a": 4500.0, "b": 4500.0}, 2)
+    short = Forecast(100.0, {"a": 2500.0, "b": 2500.0}, 2)
 
     assert "--profile small" in advice(long, "cpu", ["small"], None)
     assert "75 min" in advice(long, "cpu", ["small"], None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mubench import runner
+from mubench import results, runner
 from mubench.cell import CELL
 from mubench.contract import differing
 from mubench.errors import UsageError
@@ -233,3 +233,11 @@ def test_evaluation_leaves_the_model_as_it_was(home, bench):
     assert differing(before, model.state_dict()) == []
     assert model.training
     assert same(first, second)
+
+
+def test_captions_name_the_profile(bench):
+    tables = "[profiles.quick]\nseeds = [1]\n"
+    quick, full = bench(tables=tables, profile="quick", dry=True), bench(tables=tables, dry=True)
+
+    assert results.from_plan(quick, "tiny", {"profile": "quick"}).notes[0] == "Profile: quick."
+    assert not any("Profile" in note for note in results.from_plan(full, "tiny", {"seeds": [3]}).notes)

@@ -3,6 +3,8 @@
 import pytest
 
 from mubench.data.catalogue import Dataset, _digest
+from mubench.executor import execute
+from mubench.store import Store
 
 TWO_ROWS = 'methods = ["Retrain", "FT"]'
 MINE = """
@@ -117,3 +119,15 @@ def test_the_data_decide(planned, raw, monkeypatch):
     found = planned()
 
     assert all(found[row][0] != base[row][0] for row in base)
+
+
+def test_a_method_edited_after_planning_is_not_recorded_as_the_planned_one(bench, home, plugin_file):
+    path, store = plugin_file(MINE), Store(home / "store")
+    plan = bench('methods = ["Retrain", "Mine"]', plugins=[path], dry=True)
+    plugin_file(MINE + "# edited\n")
+
+    outcomes = {o.cell.card.name: o for o in execute(plan.missing(store), store, 0) if o.cell.card}
+
+    assert outcomes["Retrain"].status == "ok"
+    assert outcomes["Mine"].status == "failed"
+    assert "mine.py has changed since this run was planned; start it again" in outcomes["Mine"].reason

@@ -32,7 +32,9 @@ def test_number_of_weights(name, classes, weights):
     assert sum(p.numel() for p in net(name, classes=classes).parameters()) == weights
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet20", "resnet18", "vgg16-bn", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name", ["resnet8", "resnet20", "resnet18", "vgg16-bn", "vgg11", "mobilenet_v3_small"]
+)
 @pytest.mark.parametrize(("stats", "size"), [(RGB, 32), (GREY, 28)])
 def test_small_images_of_either_kind(name, stats, size):
     model = net(name, stats, classes=7)

@@ -9,9 +9,10 @@ import struct
 import numpy as np
 import pytest
 
-from mubench.data import load_dataset
+from mubench.data import datasets, load_dataset
 from mubench.data.sets import fashion_mnist
 from mubench.errors import UsageError
+from mubench.plugin import Looks
 
 
 def idx(array):
@@ -75,6 +76,7 @@ def test_fashion_mnist_is_read_in_either_form(root, clothes, tmp_path, below, pa
     assert raw.labels.tolist() == [3, 1, 9, 0, 5, 3]
     assert raw.test.tolist() == [False] * 4 + [True] * 2
     assert raw.classes[5] == "Sandal"
+    assert datasets()["fashion-mnist"].looks == raw.looks
 
 
 def test_files_of_the_distribution_are_found_in_place(root, clothes, tmp_path, monkeypatch):
@@ -171,7 +173,8 @@ def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     assert raw.labels.tolist() == [label for _, labels in made.values() for label in labels]
     assert raw.test.sum() == 20
     assert raw.test[100:].all()
-    assert (raw.classes, raw.padding, raw.flip) == (tuple(classes), 4, True)
+    assert raw.classes == tuple(classes)
+    assert datasets()["cifar10"].looks == raw.looks == Looks((3, 32, 32), 10, padding=4, flip=True)
 
 
 def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
@@ -202,7 +205,8 @@ def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
     assert raw.labels.tolist() == [99, 0, 42, 7, 99]
     assert raw.test.tolist() == [False] * 3 + [True] * 2
     assert np.array_equal(raw.images[3].ravel(), parts["test"][0][0])
-    assert (raw.classes, raw.padding, raw.flip) == (tuple(names), 4, True)
+    assert raw.classes == tuple(names)
+    assert datasets()["cifar100"].looks == raw.looks
 
 
 def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
@@ -225,7 +229,7 @@ def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     assert raw.labels.tolist() == [0, 1, 9, 0, 3]
     assert raw.test.tolist() == [False] * 3 + [True] * 2
     assert np.array_equal(raw.images[4], made["test"][..., 1].transpose(2, 0, 1))
-    assert (raw.padding, raw.flip) == (4, False)
+    assert datasets()["svhn"].looks == raw.looks == Looks((3, 32, 32), 10, padding=4, flip=False)
 
 
 def test_a_truncated_svhn_is_named(root, offline, tmp_path):

@@ -57,3 +57,14 @@ def test_speed_reports_its_own_way_over_the_plain_loop(home):
     assert found["ceiling_samples_per_second"]["fp32"] == pytest.approx(ceiling)
     assert found["share_of_ceiling"] == pytest.approx(measured[found["own"]] / ceiling)
     assert (found["batch_size"], found["threads"], found["device"]) == (16, 1, "cpu")
+
+
+def test_speed_needs_no_images_where_it_is_known_what_they_are_like(home, monkeypatch):
+    monkeypatch.setenv("MUBENCH_DATA", str(home / "nowhere"))
+    arguments = ["speed", "--suite", "cifar100-random-10", "--profile", "small", "--set", "batch_size=4"]
+    fast = ["--device", "cpu", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--json"]
+
+    result = CliRunner().invoke(main, [*arguments, *fast])
+
+    assert json.loads(result.stdout)["shape"] == [3, 32, 32]
+    assert not (home / "nowhere").exists()

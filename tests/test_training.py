@@ -274,3 +274,47 @@ def test_predict_does_without_a_head():
     logits, features = predict(model, torch.zeros(3, 1, 2, 2, dtype=torch.uint8))
 
     assert (logits.shape, features) == ((3, 2), None)
+
+
+class Narrow(nn.Module):
+    """Has room for `room` images at once; the head has run by then."""
+
+    def __init__(self, room):
+        super().__init__()
+        self.head, self.room, self.asked = nn.Linear(4, 2), room, []
+
+    def forward(self, x):
+        self.asked.append(len(x))
+        logits = self.head(x.flatten(1))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits
+
+
+def test_predict_takes_fewer_images_at_once_where_memory_is_short():
+    images = torch.randint(256, (21, 1, 2, 2), generator=gen(0), dtype=torch.uint8)
+    narrow = Narrow(5)
+    wide = copy.deepcopy(narrow)
+    wide.room = 100
+
+    results = predict(narrow, images, batch_size=16), predict(wide, images, batch_size=16)
+
+    assert narrow.asked == [16, 8, 4, 4, 4, 4, 4, 1]
+    for found, expected in zip(*results, strict=True):
+        assert torch.allclose(found, expected, atol=1e-6)
+    with pytest.raises(torch.OutOfMemoryError):
+        predict(Narrow(0), images)
+
+
+def test_predict_is_in_full_precision_however_the_model_was_trained(model):
+    images = torch.randint(256, (30, 1, 8, 8), generator=gen(7), dtype=torch.uint8)
+    full = predict(model, images)
+    model.autocast = torch.bfloat16
+    model.eval()
+    with torch.no_grad():
+        rounded = model(images / 255)
+
+    assert torch.equal(predict(nn.Sequential(model), images)[0], full[0])
+    assert all(torch.equal(a, b) for a, b in zip(predict(model, images), full, strict=True))
+    assert not torch.equal(rounded, full[0])
+    assert model.autocast is torch.bfloat16

@@ -27,7 +27,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.errors import UsageError, class_label, nearest, unknown
-from mubench.plugin import fits
+from mubench.plugin import Looks, fits
 from mubench.store import write_atomic
 from mubench.streams import numpy_stream
 
@@ -63,6 +63,12 @@ class Raw:
         if n == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.classes):
             raise ValueError(f"labels must be 0..{len(self.classes) - 1} and not empty")
 
+    @property
+    def looks(self) -> Looks:
+        """What the images are like."""
+        channels, height, width = self.images.shape[1:]
+        return Looks((channels, height, width), len(self.classes), self.padding, self.flip)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -89,6 +95,7 @@ class Source:
     file: Path
     # of the files behind it, where these may change: the same options may then mean other images
     fingerprint: Callable[..., str] | None = None
+    looks: Looks | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def datasets() -> dict[str, Source]:
             if label is None or function.__module__ != name:
                 continue
             mark = getattr(module, "fingerprint", None)
-            source = Source(label[0], label[1], function, Path(inspect.getfile(function)), mark)
+            source = Source(label[0], label[1], function, Path(inspect.getfile(function)), mark, label[2])
             if source.name in found:
                 raise UsageError(
                     f"two datasets are called {source.name!r}: {found[source.name].file} and {source.file}"
@@ -175,6 +182,14 @@ def _write(raw: Raw, digest: str, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def looks_of(name: str, options: Mapping[str, Any], cache: Path) -> Looks:
+    """What the images of a dataset are like, as declared or else by loading it."""
+    source = datasets().get(name)
+    if source is not None and source.looks is not None:
+        return source.looks
+    return load_dataset(name, options, cache).raw.looks
+
+
 def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: bool = False) -> Dataset:
     """The dataset called `name`, from the cache or decoded now.
 
@@ -223,7 +238,7 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
         raw, digest = _read(folder)
         if verify and _digest(raw) != digest:
             raise ValueError("the cached images do not match their digest")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         aside = folder.with_name(f"{folder.name}.bad-{uuid.uuid4().hex[:8]}")
         with suppress(OSError):  # another run was first
             folder.rename(aside)

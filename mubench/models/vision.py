@@ -44,6 +44,9 @@ def with_small_stem(name: str, channels: int) -> tuple[nn.Module, int]:
         parent, attribute = pool.rpartition(".")[0], pool.rpartition(".")[2]
         if parent in dict(model.named_modules()) and hasattr(model.get_submodule(parent), attribute):
             setattr(model.get_submodule(parent), attribute, nn.Identity())
+    for module in model.modules():
+        if isinstance(module, nn.MaxPool2d) and module.kernel_size == 2:
+            module.ceil_mode = True  # below 32 pixels VGG has nothing left to halve
     path, last = linears[-1]
     setattr(*_owner(model, path), nn.Identity())
     return model, last.in_features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 
 from mubench.data.catalogue import Raw
 from mubench.data.official import torchvision_files
-from mubench.plugin import dataset
+from mubench.plugin import Looks, dataset
+
+LOOKS = Looks((3, 32, 32), 10, padding=4, flip=True)
+LOOKS_100 = replace(LOOKS, classes=100)
 
 
 def _cifar(kind: str, name: str) -> Raw:
@@ -35,18 +39,18 @@ def _cifar(kind: str, name: str) -> Raw:
         np.array([*train.targets, *test.targets], dtype=np.int64),
         np.arange(len(images)) >= len(train.data),
         tuple(train.classes),
-        padding=4,
-        flip=True,
+        padding=LOOKS.padding,
+        flip=LOOKS.flip,
     )
 
 
-@dataset("cifar10", title="CIFAR-10")
+@dataset("cifar10", title="CIFAR-10", looks=LOOKS)
 def cifar10() -> Raw:
     """50,000 training and 10,000 test images of ten classes; random crop with padding 4, and flip."""
     return _cifar("CIFAR10", "cifar10")
 
 
-@dataset("cifar100", title="CIFAR-100")
+@dataset("cifar100", title="CIFAR-100", looks=LOOKS_100)
 def cifar100() -> Raw:
     """50,000 training and 10,000 test images of a hundred classes; random crop with padding 4, and flip."""
     return _cifar("CIFAR100", "cifar100")

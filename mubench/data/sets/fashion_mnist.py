@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from mubench.data.catalogue import Raw
 from mubench.data.official import data_root, missing
 from mubench.errors import UsageError
-from mubench.plugin import dataset
+from mubench.plugin import Looks, dataset
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
+LOOKS = Looks((1, 28, 28), len(CLASSES), padding=2, flip=True)
 # Of the uncompressed contents: Debian packs the same files anew, so the archives' own digests differ.
 FILES = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -57,7 +58,7 @@ def read_idx(path: Path, sha256: str) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(dimensions)
 
 
-@dataset("fashion-mnist", title="Fashion-MNIST")
+@dataset("fashion-mnist", title="Fashion-MNIST", looks=LOOKS)
 def fashion_mnist() -> Raw:
     """60,000 training and 10,000 test images; random crop with padding 2, and flip: clothes have no side."""
     root = data_root()
@@ -76,4 +77,5 @@ def fashion_mnist() -> Raw:
     train, train_labels, test, test_labels = arrays
     labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
     images = np.concatenate([train, test])[:, None]
-    return Raw(images, labels, np.arange(len(labels)) >= len(train), CLASSES, padding=2, flip=True)
+    test_rows = np.arange(len(labels)) >= len(train)
+    return Raw(images, labels, test_rows, CLASSES, LOOKS.padding, LOOKS.flip)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 GREY = ("1", "L", "LA")
 # Pillow would clip their pixels to 0..255 without a word.
 DEEP = ("I", "F")
+DEEP_COLOUR = (";16B", ";16L", ";16N")
 # What file managers leave behind.
 IGNORED = ("Thumbs.db", "desktop.ini")
 
@@ -91,7 +92,7 @@ def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uin
         with Image.open(path) as image:
             # a colour file of 16 bits per channel opens as RGB: only how it is packed tells
             packed = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-            if image.mode.startswith(DEEP) or ";16" in packed:
+            if image.mode.startswith(DEEP) or any(deep in packed for deep in DEEP_COLOUR):
                 raise UsageError(f"{path}: more than 8 bits per channel ({packed}); convert it first")
             own = 1 if image.mode in GREY else 3
             if channels is None:

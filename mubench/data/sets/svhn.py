@@ -9,10 +9,12 @@ import numpy as np
 
 from mubench.data.catalogue import Raw
 from mubench.data.official import torchvision_files
-from mubench.plugin import dataset
+from mubench.plugin import Looks, dataset
+
+LOOKS = Looks((3, 32, 32), 10, padding=4)
 
 
-@dataset("svhn", title="SVHN, cropped digits")
+@dataset("svhn", title="SVHN, cropped digits", looks=LOOKS)
 def svhn() -> Raw:
     """73,257 training and 26,032 test images; random crop with padding 4, no flip: digits have a side."""
     from torchvision.datasets import SVHN
@@ -30,5 +32,5 @@ def svhn() -> Raw:
         np.concatenate([train.labels, test.labels]).astype(np.int64),
         np.arange(len(train.labels) + len(test.labels)) >= len(train.labels),
         tuple("0123456789"),
-        padding=4,
+        padding=LOOKS.padding,
     )
