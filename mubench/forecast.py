@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 STAND_IN = 2048
 PATIENCE = 180.0
 HOUR = 3600.0
+SMALL = ("small-cnn", "resnet8", "resnet20")
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,14 @@ def advice(expected: Forecast | None, device: str, profiles: Sequence[str], prof
 
 
 def worthwhile(plan: Plan, missing: Sequence[Cell]) -> bool:
-    """Whether a run takes so long (a minute or more, roughly) that the forecast's own time is nothing."""
+    """Whether a run takes so long (a minute or more, roughly) that the forecast's own seconds are little.
+
+    A small network trains on about a million values of pixels a second and core, a large one on a tenth.
+    """
     raw = plan.dataset.raw
     images, pixels = int((~raw.test).sum()), int(np.prod(raw.images.shape[1:]))
-    weight = 1 if plan.suite.model == "small-cnn" else 10  # every other network has ten times its cost
-    return len(missing) * plan.suite.original.epochs * images * pixels * weight > 2e9
+    weight = 1 if plan.suite.model in SMALL else 10
+    return len(missing) * plan.suite.original.epochs * images * pixels * weight > 3e8
 
 
 def forecast(plan: Plan, missing: Sequence[Cell], store: Store, jobs: int) -> Forecast | None:
@@ -241,12 +245,12 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         key = key_of({"rehearsal": facts})
         saved = store.cached_json("rehearsals", key)
         if saved is None:
-            store.save_json("rehearsals", key, "failed")  # one that never ends is not tried again
             before = signal.signal(signal.SIGTERM, partial(_take_back, store, key))
+            store.save_json("rehearsals", key, "failed")  # one that never ends is not tried again
             saved = rehearse(cell, own, question["classes"])
-            signal.signal(signal.SIGTERM, before)
             if saved is not None:
                 store.save_json("rehearsals", key, saved)
+            signal.signal(signal.SIGTERM, before)
         found[cell.key] = saved if isinstance(saved, float) else None
     known = [u for u in found.values() if u is not None]
     usual = sum(known) / len(known) if known else 0.0

@@ -244,7 +244,9 @@ def _run_method(cell: Cell, card: Card, bench: Bench, store: Store) -> None:
     if split.digest != cell.split:
         raise RuntimeError("the images to forget have changed since this run was planned; start it again")
     if source_digest(Path(card.path)) != card.source:
-        raise RuntimeError(f"{card.path} has changed since this run was planned; start it again")
+        raise RuntimeError(
+            f"{card.path}, or a module it imports, has changed since this run was planned; start it again"
+        )
     ledger = Ledger()
 
     def fresh() -> Classifier:

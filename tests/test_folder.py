@@ -166,6 +166,22 @@ def test_what_is_no_file_of_eight_bits_is_named(load, tree):
     assert refusal(load) == f"{deep}: the image cannot be read: No such file or directory"
 
 
+def test_a_bitmap_packed_in_16_bits_has_fewer_than_eight_a_channel(load, tree):
+    """Red, green and blue in 5, 6 and 5 bits: white everywhere."""
+    pixels, masks = b"\xff" * 6 * 6 * 2, struct.pack("<3I", 0xF800, 0x07E0, 0x001F)
+    info = struct.pack("<IiiHHIIiiII", 40, 6, 6, 1, 16, 3, len(pixels), 0, 0, 0, 0)
+    start = 14 + len(info) + len(masks)
+    for old in (tree / "train" / "ant").iterdir():
+        old.unlink()
+    header = b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start)
+    for i in range(12):
+        (tree / "train" / "ant" / f"{i}.bmp").write_bytes(header + info + masks + pixels)
+
+    raw = load(channels=3).raw
+
+    assert (raw.images[(raw.labels == 0) & ~raw.test] == 255).all()
+
+
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names are Unicode here")
 def test_a_name_that_cannot_be_printed_is_shown_escaped(load, tree):
     Path(os.fsdecode(os.fsencode(tree) + b"/train/ant/\xff.png")).write_bytes(b"x")
