@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from mubench import Step, choice, cross_entropy_loss, log_uniform, method
-from mubench.training import cosine
+from mubench.api.training import cosine
 
 SEARCH = {
     "epochs_kl": choice(1, 2, 3, 5),

@@ -5,7 +5,7 @@ from typing import Literal
 from mubench.methods.cl import SEARCH, contrastive_unlearning
 
 from mubench import choice, cross_entropy_loss, largest, method, saliency
-from mubench.masks import describe
+from mubench.api.masks import describe
 
 
 @method(

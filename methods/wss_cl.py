@@ -6,7 +6,7 @@ from typing import Literal
 from mubench.methods.cl import SEARCH, contrastive_unlearning, kl_to_uniform
 
 from mubench import choice, cross_entropy_loss, log_uniform, method, saliency, soft
-from mubench.masks import describe
+from mubench.api.masks import describe
 
 
 @method(

@@ -1,6 +1,6 @@
 """mubench: how close does machine unlearning come to retraining, at what cost, and is it real?
 
-The names below are what a plugin author needs; the harness itself is reached by the command
+The names below are what a plugin author needs; the program itself is reached by the command
 `mubench`. They load on first use, so that importing the package does not import torch.
 """
 
@@ -9,37 +9,49 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mubench.version import __version__
+
 if TYPE_CHECKING:
-    from mubench.masks import largest, saliency, soft
-    from mubench.metrics import metric
-    from mubench.plugin import choice, dataset, log_uniform, method
-    from mubench.task import Task
-    from mubench.training import Step, cross_entropy_loss, train
-
-__version__ = "0.1.0"
-
-# Part of every record's key: raised when a change of the harness changes results.
-NUMERICS = 2
+    from mubench.api.classifier import Classifier
+    from mubench.api.dataset import ImageSpec, Raw, dataset
+    from mubench.api.masks import largest, saliency, soft
+    from mubench.api.method import method
+    from mubench.api.metric import metric
+    from mubench.api.outputs import Outputs
+    from mubench.api.parameter import choice, log_uniform
+    from mubench.api.task import Task
+    from mubench.api.training import Step, cosine, cross_entropy_loss, train
 
 _HOME = {
-    "Step": "mubench.training",
-    "Task": "mubench.task",
-    "choice": "mubench.plugin",
-    "cross_entropy_loss": "mubench.training",
-    "dataset": "mubench.plugin",
-    "largest": "mubench.masks",
-    "log_uniform": "mubench.plugin",
-    "method": "mubench.plugin",
-    "metric": "mubench.metrics",
-    "saliency": "mubench.masks",
-    "soft": "mubench.masks",
-    "train": "mubench.training",
+    "Classifier": "classifier",
+    "ImageSpec": "dataset",
+    "Outputs": "outputs",
+    "Raw": "dataset",
+    "Step": "training",
+    "Task": "task",
+    "choice": "parameter",
+    "cosine": "training",
+    "cross_entropy_loss": "training",
+    "dataset": "dataset",
+    "largest": "masks",
+    "log_uniform": "parameter",
+    "method": "method",
+    "metric": "metric",
+    "saliency": "masks",
+    "soft": "masks",
+    "train": "training",
 }
 
 __all__ = [
+    "Classifier",
+    "ImageSpec",
+    "Outputs",
+    "Raw",
     "Step",
     "Task",
+    "__version__",
     "choice",
+    "cosine",
     "cross_entropy_loss",
     "dataset",
     "largest",
@@ -54,5 +66,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        return getattr(import_module(f"mubench.api.{_HOME[name]}"), name)
     raise AttributeError(f"module 'mubench' has no attribute {name!r}")

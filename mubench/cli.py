@@ -17,8 +17,8 @@ from mubench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mubench.session import Request
-    from mubench.store import Store
+    from mubench.commands.request import Request
+    from mubench.storage.store import Store
 
 DEFAULT_SUITE = "digits-random-50"
 INTERRUPTED = 130  # as the shell says it of Ctrl-C
@@ -112,13 +112,13 @@ def _options(names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _open_store(path: Path | None) -> Store:
-    from mubench.store import Store, default_store
+    from mubench.storage.store import Store, default_store
 
     return Store(path or default_store())
 
 
 def _request(options: dict[str, Any]) -> Request:
-    from mubench.session import Request
+    from mubench.commands.request import Request
 
     return Request(**{**options, "store": _open_store(options["store"])})
 
@@ -138,7 +138,7 @@ def _console(stderr: bool = False) -> Console:
 @_options("store data-root out")
 def run(**options: Any) -> None:
     """Run a suite: train what is missing, print the table, write tables and plots."""
-    from mubench.session import run_suite
+    from mubench.commands.run import run_suite
 
     code = run_suite(_request(options), _console(), _console(True))
     if code == INTERRUPTED:
@@ -154,7 +154,7 @@ def run(**options: Any) -> None:
 @_options("suite methods plugin profile set device precision jobs store data-root out")
 def tune(trials: int, dev_seeds: int, **options: Any) -> None:
     """Search hyper-parameters on validation data and development forget sets."""
-    from mubench.session import tune_suite
+    from mubench.commands.tune import tune_suite
 
     raise SystemExit(tune_suite(_request(options), trials, dev_seeds, _console(), _console(True)))
 
@@ -163,7 +163,7 @@ def tune(trials: int, dev_seeds: int, **options: Any) -> None:
 @_options("suite methods seeds plugin profile set device precision jobs store data-root json")
 def plan(as_json: bool, **options: Any) -> None:
     """List a suite's cells, which are in the store, and the expected time of the rest."""
-    from mubench.outlook import plan_suite
+    from mubench.commands.plan import plan_suite
 
     raise SystemExit(plan_suite(_request(options), _console(), _console(True), as_json))
 
@@ -175,7 +175,7 @@ def plan(as_json: bool, **options: Any) -> None:
 @_options("suite profile set device precision store data-root json")
 def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **options: Any) -> None:
     """Measure how fast this machine trains a suite's model, against a plain loop and the ceiling."""
-    from mubench.outlook import speed_suite
+    from mubench.commands.speed import speed_suite
 
     request, out, errors = _request(options), _console(), _console(True)
     raise SystemExit(
@@ -188,7 +188,7 @@ def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **opt
 @_options("plugin profile store data-root out")
 def render(**options: Any) -> None:
     """Make tables and plots of SUITE-OR-FOLDER from the store, training nothing."""
-    from mubench.session import render_again
+    from mubench.commands.render import render_again
 
     target = options.pop("suite_or_folder")
     code = render_again(target, **{**options, "store": _open_store(options["store"])}, console=_console())
@@ -200,7 +200,7 @@ def render(**options: Any) -> None:
 @_options("plugin json")
 def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List the methods, suites, datasets or metrics there are."""
-    from mubench.catalogue import listing
+    from mubench.commands.listing import listing
 
     entries = listing(what, plugins)
     if as_json:
@@ -217,7 +217,7 @@ def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 @_options("plugin json")
 def show(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show one of them in full: for a method its docstring, citation, parameters and search space."""
-    from mubench.catalogue import detail, detail_text
+    from mubench.commands.listing import detail, detail_text
 
     entry = detail(kind, name, plugins)
     click.echo(json.dumps(entry, indent=1) if as_json else detail_text(entry))

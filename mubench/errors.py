@@ -23,14 +23,14 @@ def class_label(k: int, classes: Sequence[str]) -> str:
     return f"class {k} ({classes[k]})" if classes else f"class {k}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """' Did you mean X?' for the closest of `known`, else the list of what there is."""
     names = sorted(known)
     found = _closest(name, names)
     return f" Did you mean {found!r}?" if found else f" Known: {', '.join(names) or 'none'}."
 
 
-def near_file(path: Path) -> str:
+def suggest_file(path: Path) -> str:
     """' Did you mean X?' for the file of the same kind in the same folder whose name is close, or nothing."""
     found = _closest(path.stem, [p.stem for p in sorted(path.parent.glob(f"*{path.suffix}"))])
     return f" Did you mean {found + path.suffix!r}?" if found else ""
@@ -39,11 +39,11 @@ def near_file(path: Path) -> str:
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
     """The error for a name that does not exist, with a suggestion."""
     place = f" in {where}" if where else ""
-    return UsageError(f"unknown {kind} {name!r}{place}.{nearest(name, known)}")
+    return UsageError(f"unknown {kind} {name!r}{place}.{suggestion(name, known)}")
 
 
 @contextmanager
-def said_in(place: str) -> Iterator[None]:
+def error_context(place: str) -> Iterator[None]:
     """Put the place where something was said before what is wrong with it."""
     try:
         yield

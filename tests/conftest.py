@@ -35,7 +35,7 @@ from mubench import Step, choice, cross_entropy_loss, log_uniform, method
 
 def blobs():
     """180 grey images of 8 x 8 pixels in 3 classes, 60 of them for testing: learnt in one epoch."""
-    from mubench.data import Raw
+    from mubench.api.dataset import Raw
 
     rng = np.random.default_rng(0)
     labels = np.arange(180) % 3
@@ -54,7 +54,7 @@ def raw():
 @pytest.fixture
 def made_up(monkeypatch):
     """The dataset "blobs", in this process only; workers have to make do with the real ones."""
-    from mubench.data import catalogue
+    from mubench.planning import data_cache as catalogue
 
     known = {
         **catalogue.datasets(),
@@ -110,9 +110,9 @@ def bench(home, made_up, suite_file):
 
     Returns (plan, outcomes by (row's method or "", seed, run), store).
     """
-    from mubench.executor import execute
-    from mubench.session import Request, prepare
-    from mubench.store import Store
+    from mubench.commands.request import Request, prepare
+    from mubench.running.executor import execute
+    from mubench.storage.store import Store
 
     def run(change="", plugins=(), jobs=0, store="store", tables="", dry=False, **options):
         path = suite_file(change, tables=tables)
@@ -122,7 +122,7 @@ def bench(home, made_up, suite_file):
             return plan
         outcomes = execute(plan.missing(root), root, jobs)
         root.forget_checks()
-        names = [(o.cell.card.name if o.cell.card else "", o.cell.seed, o.cell.run) for o in outcomes]
+        names = [(o.cell.spec.name if o.cell.spec else "", o.cell.seed, o.cell.stream) for o in outcomes]
         return plan, dict(zip(names, outcomes, strict=True)), root
 
     return run
@@ -133,7 +133,7 @@ def keys():
     """`keys(plan)`: row -> seed -> key, and "" for the originals."""
 
     def of(plan):
-        originals = {c.seed: c.key for c in plan.cells if c.card is None}
+        originals = {c.seed: c.key for c in plan.cells if c.spec is None}
         return {"": originals, **{row.name: row.keys for row in plan.rows}}
 
     return of
@@ -142,4 +142,4 @@ def keys():
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Tables without plots, which take seconds."""
-    monkeypatch.setattr("mubench.report.draw", lambda *_: [])
+    monkeypatch.setattr("mubench.reporting.render.draw", lambda *_: [])

@@ -48,10 +48,10 @@ def test_every_command_and_option_of_the_readme_exists() -> None:
 
 @pytest.mark.parametrize("name", ["half-hearted"])
 def test_the_readmes_plugin_loads(name: str, tmp_path: Path) -> None:
-    from mubench.registry import load_plugin
+    from mubench.discovery.methods import load_plugin
 
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     file = tmp_path / "half_hearted.py"
     file.write_text(code, encoding="utf-8")
-    (card,) = load_plugin(file)
-    assert (card.name, card.sees, card.parameters[0].name) == (name, ("forget",), "lr")
+    (spec,) = load_plugin(file)
+    assert (spec.name, spec.sees, spec.parameters[0].name) == (name, ("forget",), "lr")

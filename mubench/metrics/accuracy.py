@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mubench.metrics import metric
-from mubench.metrics.scores import Labels, Logits, correctness
-from mubench.outputs import Outputs
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs
+from mubench.api.scores import Labels, Logits, correctness
 
 
 def accuracy(logits: Logits, labels: Labels) -> float:

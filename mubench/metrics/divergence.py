@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from mubench.metrics import metric
-from mubench.metrics.scores import Floats, Logits, log_softmax
-from mubench.outputs import Outputs, SetName
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs, SetName
+from mubench.api.scores import Floats, Logits, log_softmax
 
 SHOWN: tuple[SetName, ...] = ("forget", "retain", "test")
 

@@ -12,9 +12,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.metrics import metric
-from mubench.metrics.scores import Floats, Labels, confidence
-from mubench.outputs import Outputs, SetName
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs, SetName
+from mubench.api.scores import Floats, Labels, confidence
 
 Scored = tuple[Floats, Labels]
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
-from mubench.metrics import metric
-from mubench.metrics.scores import Floats, log_softmax
-from mubench.outputs import Outputs, SetName
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs, SetName
+from mubench.api.scores import Floats, log_softmax
 
 # Above this many samples, those of one side that lie within GRID of each other are merged.
 MERGE_ABOVE = 2000

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.errors import nearest
-from mubench.metrics import metric
-from mubench.metrics.scores import STATISTICS, Floats, Labels
-from mubench.outputs import Outputs, SetName
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs, SetName
+from mubench.api.scores import STATISTICS, Floats, Labels
+from mubench.errors import suggestion
 
 Scored = tuple[Floats, Labels]
 
@@ -130,7 +130,7 @@ def mia(
     Raises ValueError if there is no such statistic.
     """
     if statistic not in STATISTICS:
-        raise ValueError(f"unknown statistic {statistic!r}.{nearest(statistic, STATISTICS)}")
+        raise ValueError(f"unknown statistic {statistic!r}.{suggestion(statistic, STATISTICS)}")
     score = STATISTICS[statistic]
 
     def scored(outputs: Outputs, name: SetName) -> Scored:

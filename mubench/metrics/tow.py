@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mubench.metrics import metric
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs
 from mubench.metrics.accuracy import ra, ta, ua
 from mubench.metrics.threshold import mia
-from mubench.outputs import Outputs
 
 
 def _percent(*points: float) -> float:

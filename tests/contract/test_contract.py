@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mubench.contract import CLASSES, IMAGES, check_method
-from mubench.plugin import SCENARIOS
-from mubench.registry import load, load_function, load_plugin
+from mubench.api.method import SCENARIOS
+from mubench.discovery.methods import load, load_function, load_plugin
+from mubench.running.contract import CLASSES, IMAGES, check_method
 
 REGISTRY = load()
 
@@ -29,7 +29,7 @@ GOOD = """
 
 @pytest.fixture
 def plugin(tmp_path):
-    """The card of a plugin written as a file with this body."""
+    """The spec of a plugin written as a file with this body."""
 
     def write(body):
         file = tmp_path / "mine.py"
@@ -71,7 +71,7 @@ def test_the_function_itself_and_other_parameters_are_taken(plugin):
 
 
 def test_global_random_state_is_left_alone(plugin):
-    card = plugin(GOOD)
+    spec = plugin(GOOD)
     torch.manual_seed(5)
     random.seed(5)
     np.random.seed(5)
@@ -80,21 +80,21 @@ def test_global_random_state_is_left_alone(plugin):
     random.seed(5)
     np.random.seed(5)
 
-    check_method(card)
+    check_method(spec)
 
     assert torch.equal(torch.rand(3), expected[0])
     assert (random.random(), np.random.rand()) == expected[1:]
 
 
 def test_only_declared_scenarios_are_run(plugin):
-    card = plugin("""
+    spec = plugin("""
         @method("Odd", sees="forget", cite="Nobody 2025", scenarios=["class"])
         def odd(model, task, *, epochs: int = 1):
             '''Works for a class only.'''
             assert len(torch.unique(task.forget.labels)) == 1
     """)
 
-    assert set(check_method(card)) == {"class"}
+    assert set(check_method(spec)) == {"class"}
 
 
 def bad(body, head='@method("Bad", sees="retain", cite="Nobody 2025")', more=""):
@@ -207,10 +207,10 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_plugin_is_refused(plugin, case):
     body, message = BAD[case]
-    card = plugin(body)
+    spec = plugin(body)
 
     with pytest.raises(AssertionError, match=message):
-        check_method(card)
+        check_method(spec)
 
 
 def test_undecorated_function_is_a_type_error():

@@ -39,7 +39,7 @@ class Run:
 
     def knows(self, other: "Run") -> "Run":
         """Spare it reading the methods' files and the data, which takes seconds."""
-        for part in ("cards", "data"):
+        for part in ("specs", "data"):
             shutil.copytree(other.store / part, self.store / part)
         return self
 
@@ -74,7 +74,7 @@ class Run:
         from mubench.cli import main
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mubench.report.draw", lambda *_: [])
+            patch.setattr("mubench.reporting.render.draw", lambda *_: [])
             found = CliRunner().invoke(main, self._words("--jobs", "0", *words), catch_exceptions=False)
         return found.exit_code, found.stdout, found.stderr
 

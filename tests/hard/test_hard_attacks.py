@@ -1,6 +1,6 @@
 """The attacks on 10,000 + 10,000 scores give the answers of their slow definitions.
 
-`python docs/measure_attacks.py` computes the stored answers anew and says how fast they are found.
+`python tools/measure_attacks.py` computes the stored answers anew and says how fast they are found.
 """
 
 import runpy
@@ -12,7 +12,7 @@ import pytest
 from mubench.metrics.svc import share_of_nonmembers
 from mubench.metrics.threshold import best_threshold
 
-MEASURE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "measure_attacks.py"))
+MEASURE = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "measure_attacks.py"))
 # What one call of scikit-learn's SVC (1.9) says of all 20,000 confidences of seed 0: half a minute each.
 STORED = {"saturated": 10.285, "overlapping": 55.23, "separated": 38.88}
 

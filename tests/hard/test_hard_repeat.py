@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from mubench.cli import main
-from mubench.presence import Presence
+from mubench.running.presence import Presence
 
 PLUGIN = """
 from mubench import Step, cross_entropy_loss, method

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from mubench import Step, Task, cross_entropy_loss
-from mubench.data.batches import Augmentation, ImageSet
-from mubench.ledger import Ledger
-from mubench.models.classifier import Classifier, initialise
+from mubench.api.classifier import Classifier, initialise
+from mubench.api.cost import Ledger
+from mubench.api.images import Augmentation, ImageSet
+from mubench.api.recipe import Recipe
 from mubench.streams import stream_seed
-from mubench.suite import Recipe
 
 CLASSES = 3
 
@@ -97,7 +97,7 @@ class Lab:
         model.load_state_dict(trained(self.original, self.linear))
         return model.train()
 
-    def task(self, card, ledger):
+    def task(self, spec, ledger):
         sets = {
             name: ImageSet(
                 name,
@@ -117,7 +117,7 @@ class Lab:
             return model
 
         return Task(
-            card,
+            spec,
             sets,
             num_classes=CLASSES,
             device=torch.device("cpu"),
@@ -129,13 +129,13 @@ class Lab:
 
     def run(self, function, *, like=None, model=None, **parameters):
         """`function` with its defaults over which `parameters` lie; `like`: the method that declares it."""
-        card = (like or function).__mubench__
+        spec = (like or function).__mubench__
         model, ledger = model or self.model(), Ledger()
         model.ledger = ledger
-        task = self.task(card, ledger)
+        task = self.task(spec, ledger)
         before, buffers = weights(model), state(model.named_buffers())
         if like is None:
-            parameters = card.bind(parameters, card.name)
+            parameters = spec.bind(parameters, spec.name)
         result = function(model, task, **parameters) or model
         used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
         return Run(result, before, weights(result), buffers, state(result.named_buffers()), used, task.notes)

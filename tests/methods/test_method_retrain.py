@@ -3,7 +3,7 @@
 import torch
 from mubench.methods.retrain import retrain
 
-from mubench.suite import Recipe
+from mubench.api.recipe import Recipe
 
 
 def test_forget_set_does_not_matter(lab, bits):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mubench.outputs import SETS, Outputs
+from mubench.api.outputs import SETS, Outputs
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mubench.metrics import all_metrics, evaluate_row
-from mubench.outputs import Outputs
+from mubench.api.outputs import Outputs
+from mubench.discovery.metrics import all_metrics
+from mubench.reporting.evaluate import evaluate_row
 
 NAMES = ("ua", "ra", "ta", "fta", "va")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mubench.metrics import all_metrics, evaluate_row
+from mubench.api.outputs import Outputs
+from mubench.api.scores import confidence
+from mubench.discovery.metrics import all_metrics
 from mubench.metrics.ranking import matched_auc, matched_tpr
-from mubench.metrics.scores import confidence
-from mubench.outputs import Outputs
+from mubench.reporting.evaluate import evaluate_row
 
 
 def draw(rng, n, classes, levels, shift=0.0):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from mubench.metrics import all_metrics, evaluate_row
+from mubench.api.outputs import Outputs
+from mubench.api.scores import log_softmax
+from mubench.discovery.metrics import all_metrics
 from mubench.metrics.divergence import js_bits
-from mubench.metrics.gap import avg_gap
-from mubench.metrics.scores import log_softmax
-from mubench.outputs import Outputs
+from mubench.reporting.evaluate import evaluate_row
+from mubench.reporting.gap import avg_gap
 
 FOUND = all_metrics()
 COMPARED = {n: FOUND[n] for n in ("agreement", "js", "tow", "tow_mia")}

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from mubench.metrics import all_metrics, evaluate_row
+from mubench.api.outputs import Outputs
+from mubench.discovery.metrics import all_metrics
 from mubench.metrics.svc import share_of_nonmembers
-from mubench.outputs import Outputs
+from mubench.reporting.evaluate import evaluate_row
 
 METRIC = {"mia_svc": all_metrics()["mia_svc"]}
 

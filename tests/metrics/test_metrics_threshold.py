@@ -5,10 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mubench.metrics import all_metrics, evaluate_row
-from mubench.metrics.scores import STATISTICS, confidence
+from mubench.api.outputs import Outputs
+from mubench.api.scores import STATISTICS, confidence
+from mubench.discovery.metrics import all_metrics
 from mubench.metrics.threshold import best_threshold, held_out_accuracy
-from mubench.outputs import Outputs
+from mubench.reporting.evaluate import evaluate_row
 
 MIA = {"mia": all_metrics()["mia"]}
 

@@ -1,1 +1,0 @@
-"""One file per dataset; each is found by itself."""

@@ -1,0 +1,1 @@
+"""Datasets, one source per file; each is found by itself."""

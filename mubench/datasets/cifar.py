@@ -1,0 +1,55 @@
+"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32x32 pixels (Krizhevsky, 2009), by torchvision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mubench.api.dataset import ImageSpec, Raw, dataset
+from mubench.datasets._official import torchvision_files
+
+LOOKS = ImageSpec((3, 32, 32), 10, padding=4, flip=True)
+LOOKS_100 = replace(LOOKS, classes=100)
+
+
+def _cifar(kind: str, name: str) -> Raw:
+    from torchvision import datasets
+
+    official: Any = getattr(datasets, kind)
+    folder = official.base_folder
+    meta = (official.meta["filename"], official.meta["md5"])
+
+    def make(root: Path, download: bool) -> tuple[Any, Any]:
+        return official(root, train=True, download=download), official(root, train=False)
+
+    train, test = torchvision_files(
+        name,
+        make,
+        [(f"{folder}/{file}", md5) for file, md5 in [*official.train_list, *official.test_list, meta]],
+        official.url,
+        folder,
+    )
+    images = np.concatenate([train.data, test.data]).transpose(0, 3, 1, 2)
+    return Raw(
+        np.ascontiguousarray(images),
+        np.array([*train.targets, *test.targets], dtype=np.int64),
+        np.arange(len(images)) >= len(train.data),
+        tuple(train.classes),
+        padding=LOOKS.padding,
+        flip=LOOKS.flip,
+    )
+
+
+@dataset("cifar10", title="CIFAR-10", looks=LOOKS)
+def cifar10() -> Raw:
+    """50,000 training and 10,000 test images of ten classes; random crop with padding 4, and flip."""
+    return _cifar("CIFAR10", "cifar10")
+
+
+@dataset("cifar100", title="CIFAR-100", looks=LOOKS_100)
+def cifar100() -> Raw:
+    """50,000 training and 10,000 test images of a hundred classes; random crop with padding 4, and flip."""
+    return _cifar("CIFAR100", "cifar100")

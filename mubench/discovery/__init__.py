@@ -1,0 +1,1 @@
+"""Finding plugins: one mechanism for every kind."""

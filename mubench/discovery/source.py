@@ -1,0 +1,113 @@
+"""The source of a plugin: which files it rests on, what they mean, and importing it.
+
+A key follows the *meaning* of a source: comments, docstrings, and what `@method` declares for people and
+for tuning (`cite`, `search`) can change without making a new record.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+# Packages whose files are followed: what a plugin imports of them is part of it.
+FOLLOWED = ("mubench.methods", "mubench.metrics", "mubench.api.scores")
+# Keywords of a declaration that decide no number.
+SILENT = ("cite", "search", "title")
+DECLARATIONS = ("method", "metric", "dataset", "model")
+
+
+class _Meaning(ast.NodeTransformer):
+    """Drops docstrings, and what declarations say for people."""
+
+    def _body(self, node: ast.AST) -> ast.AST:
+        self.generic_visit(node)
+        body = node.body  # type: ignore[attr-defined]
+        first = body[0].value if body and isinstance(body[0], ast.Expr) else None
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            del body[0]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _body  # noqa: N815
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in DECLARATIONS:
+            node.keywords = [k for k in node.keywords if k.arg not in SILENT]
+        return node
+
+
+def meaning(source: bytes, name: str = "<plugin>") -> str:
+    """The source's syntax tree as text, without what decides no number."""
+    return ast.dump(_Meaning().visit(ast.parse(source, name)))
+
+
+def _folders(package: str) -> list[Path]:
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return []
+    return [Path(p) for p in spec.submodule_search_locations or ()]
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module in a followed package, by its name: to import it would import torch."""
+    for package in FOLLOWED:
+        if module == package and (spec := importlib.util.find_spec(package)) and spec.origin:
+            return None if spec.submodule_search_locations else Path(spec.origin)
+        if module.startswith(package + "."):
+            stem = module.removeprefix(package + ".").replace(".", "/")
+            for folder in _folders(package):
+                if (file := folder / f"{stem}.py").is_file():
+                    return file
+    return None
+
+
+def source_files(path: Path) -> list[Path]:
+    """The file and, transitively, the plugins' files it imports, sorted; none is executed."""
+    todo, files = [path], set[Path]()
+    while todo:
+        current = todo.pop()
+        if current in files:
+            continue
+        files.add(current)
+        for node in ast.walk(ast.parse(current.read_bytes(), str(current))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [a.name for a in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+            elif isinstance(node, ast.ImportFrom) and node.level == 1:
+                near = [node.module] if node.module else [a.name for a in node.names]
+                todo += [f for n in near if (f := current.parent / f"{n.replace('.', '/')}.py").is_file()]
+            todo += [file for name in names if (file := _file_of(name))]
+    return sorted(files)
+
+
+def source_digest(path: Path) -> str:
+    """SHA-256 over the meaning of `source_files(path)`: by content, so the same wherever it is installed."""
+    parts = sorted(
+        hashlib.sha256(meaning(f.read_bytes(), str(f)).encode()).digest() for f in source_files(path)
+    )
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a plugin's file under a name of its own, once unless it was edited."""
+    source = path.read_bytes()
+    name = "mubench_plugin_" + hashlib.sha256(str(path).encode() + source).hexdigest()[:12]
+    if name in sys.modules:
+        return sys.modules[name]
+    # compiled from these very bytes: Python's own cache misses an edit of equal size in the same second
+    code = compile(source, str(path), "exec")
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

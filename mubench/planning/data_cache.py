@@ -1,0 +1,199 @@
+"""Datasets: plugins that return uint8 arrays, decoded once and kept beside the store.
+
+A dataset is a function decorated with `@dataset(name)` that returns `Raw`. Files in
+`mubench/data/sets/` and modules of the entry-point group `mubench.datasets` are found by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from mubench.api.dataset import ImageSpec, Raw
+from mubench.api.parameter import fits
+from mubench.discovery.datasets import REQUIRED, Source, datasets
+from mubench.errors import UsageError, class_label, suggestion, unknown
+from mubench.storage.files import write_atomic
+from mubench.streams import numpy_stream
+
+# Of the cache; another one is not read.
+FORMAT = 2
+SUBSET = ("train_per_class", "test_per_class")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as the harness uses it: `Raw` plus its name and the digest of all of it."""
+
+    name: str
+    title: str
+    digest: str
+    raw: Raw
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.raw.classes)
+
+
+def _digest(raw: Raw) -> str:
+    digest = hashlib.sha256()
+    for array in (raw.images, raw.labels, raw.test):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(json.dumps([raw.classes, raw.padding, raw.flip]).encode())
+    return digest.hexdigest()
+
+
+def _frame_digest(raw: Raw) -> str:
+    """Of all but the images: little enough to be checked whenever a split is drawn from it."""
+    return _digest(replace(raw, images=np.zeros((len(raw.labels), 0, 0, 0), np.uint8)))
+
+
+def _read(folder: Path) -> tuple[Raw, str]:
+    about = json.loads((folder / "about.json").read_text())
+    images, labels, test = (
+        np.load(folder / f"{part}.npy", allow_pickle=False, mmap_mode="r" if part == "images" else None)
+        for part in ("images", "labels", "test")
+    )
+    raw = Raw(images, labels, test, tuple(about["classes"]), about["padding"], about["flip"])
+    if _frame_digest(raw) != about["frame"]:
+        raise ValueError("the cached labels do not match their digest")
+    return raw, about["digest"]
+
+
+def _write(raw: Raw, digest: str, folder: Path) -> None:
+    """Under a temporary name first, so that a half-written cache is never read."""
+    scratch = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch.mkdir(parents=True)
+    try:
+        for part in ("images", "labels", "test"):
+            with (scratch / f"{part}.npy").open("wb") as file:
+                np.save(file, getattr(raw, part), allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+        about = {"classes": raw.classes, "padding": raw.padding, "flip": raw.flip, "digest": digest}
+        about["frame"] = _frame_digest(raw)
+        write_atomic(scratch / "about.json", json.dumps(about).encode())
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def image_spec_of(name: str, options: Mapping[str, Any], cache: Path) -> ImageSpec:
+    """What the images of a dataset are like, as declared or else by loading it."""
+    source = datasets().get(name)
+    if source is not None and source.looks is not None:
+        return source.looks
+    return load_dataset(name, options, cache).raw.looks
+
+
+def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: bool = False) -> Dataset:
+    """The dataset called `name`, from the cache or decoded now.
+
+    Besides the dataset's own options there are `train_per_class` and `test_per_class`: only so many
+    images of each class, the same ones at every call. verify: check the cached arrays by their digest.
+
+    Raises UsageError for an unknown name or option, or data that are missing or malformed.
+    """
+    sources = datasets()
+    if name not in sources:
+        raise unknown("dataset", name, sources)
+    source = sources[name]
+    own = {k: v for k, v in options.items() if k not in SUBSET}
+    known = [*source.options, *SUBSET]
+    for option in own:
+        if option not in source.options:
+            raise UsageError(f"dataset {name!r}: unknown option {option!r}.{suggestion(option, known)}")
+        fits(source.function, option, own[option], f"dataset {name!r}")
+    for option, default in source.options.items():
+        if default == REQUIRED and option not in own:
+            raise UsageError(f"dataset {name!r}: the option {option!r} is missing; write data.{option} = ...")
+    try:
+        mark = source.fingerprint(**own) if source.fingerprint else ""
+        code = hashlib.sha256(source.file.read_bytes()).hexdigest()
+        facts = [FORMAT, name, dict(sorted(own.items())), code, mark]
+        folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
+        cache.mkdir(parents=True, exist_ok=True)
+        raw, digest = _cached(folder, verify) or _decode(source, own, folder, verify)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"dataset {name!r}: {error}") from None
+    title = str(own.get("name", source.title))
+    train, test = (options.get(key) for key in SUBSET)
+    chosen = subset(raw.labels, raw.test, train, test, raw.classes)
+    if chosen is not None:
+        raw = replace(raw, images=raw.images[chosen], labels=raw.labels[chosen], test=raw.test[chosen])
+        digest = hashlib.sha256(digest.encode() + chosen.tobytes()).hexdigest()
+        counts = [f"{options[key]:,} {key.split('_')[0]}" for key in SUBSET if options.get(key) is not None]
+        title += f", only {' and '.join(counts)} images of each class"
+    return Dataset(name, title, digest, raw)
+
+
+def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
+    if not folder.exists():
+        return None
+    try:
+        raw, digest = _read(folder)
+        if verify and _digest(raw) != digest:
+            raise ValueError("the cached images do not match their digest")
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        aside = folder.with_name(f"{folder.name}.bad-{uuid.uuid4().hex[:8]}")
+        with suppress(OSError):  # another run was first
+            folder.rename(aside)
+            print(f"{folder}: {error}; set aside as {aside.name}, decoded again", file=sys.stderr)  # noqa: T201
+        return None
+    return raw, digest
+
+
+def _decode(source: Source, options: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
+    """Decode and keep; of several runs at once, one does it and the others wait."""
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        saved = _cached(folder, verify)
+        if saved is None:
+            raw = source.function(**options)
+            digest = _digest(raw)
+            _write(raw, digest, folder)
+            saved = raw, digest
+    return saved
+
+
+def subset(
+    labels: NDArray[np.int64],
+    test: NDArray[np.bool_],
+    train_per_class: Any,
+    test_per_class: Any,
+    classes: tuple[str, ...] = (),
+) -> NDArray[np.int64] | None:
+    """Sorted indices of so many training and test images of each class; None if all are wanted.
+
+    A smaller subset lies inside a larger one. UsageError if a class has too few images.
+    """
+    if train_per_class is None and test_per_class is None:
+        return None
+    kept = []
+    for part, wanted in (("train", train_per_class), ("test", test_per_class)):
+        if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
+            raise UsageError(f"data.{part}_per_class must be a whole number above 0, got {wanted!r}")
+        for k in range(int(labels.max()) + 1):
+            members = np.flatnonzero((labels == k) & (test == (part == "test")))
+            if wanted is not None and len(members) < wanted:
+                raise UsageError(
+                    f"data.{part}_per_class = {wanted}: {class_label(k, classes)} has only "
+                    f"{len(members)} {part} images"
+                )
+            order = numpy_stream(0, "subset", part, str(k)).permutation(members)
+            kept.append(order[:wanted])
+    return np.sort(np.concatenate(kept))

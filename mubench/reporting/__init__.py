@@ -1,0 +1,1 @@
+"""From records to numbers, tables and plots. Trains nothing and imports no torch."""

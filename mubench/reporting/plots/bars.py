@@ -1,0 +1,93 @@
+"""How far each method ends from the reference: bars for the means, dots for the seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from mubench.reporting.plots import style
+
+if TYPE_CHECKING:
+    from mubench.reporting.plots.shown import Shown
+
+_BAR = 0.62
+
+
+def avg_gap(shown: Shown) -> Figure | None:
+    """Avg. Gap and Avg. Gap (SVC) side by side, best first; None without a row to compare."""
+    known = shown.rows[["avg_gap", "avg_gap_svc"]].notna().all(axis=1)
+    rows = shown.rows[known & (shown.rows["role"] != "reference")]
+    if rows.empty:
+        return None
+    rows = rows.sort_values("avg_gap", kind="stable")
+    figure = style.figure(1.25 + 0.27 * len(rows), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    cut = [_panel(left, shown, rows.index, "avg_gap"), _panel(right, shown, rows.index, "avg_gap_svc")]
+    left.set_yticks(range(len(rows)), [str(name) for name in rows.index])
+    left.set_ylim(len(rows) - 0.45, -0.55)
+    left.set_xlabel("Avg. Gap, points")
+    right.set_xlabel("Avg. Gap (SVC), points")
+    figure.legend(handles=_key(shown, any(cut)), loc="outside lower center", ncols=5, fontsize=9)
+    return figure
+
+
+def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
+    """Draws one estimator; returns whether a bar had to be cut."""
+    means = shown.rows.loc[order, column].to_numpy(float)
+    colours = [style.ROLES[role] for role in shown.rows.loc[order, "role"]]
+    inside = style.within(means, 0.0)
+    dots = {i: _dots(shown, name, column) for i, name in enumerate(order) if inside[i]}
+    most = max(
+        [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]
+    )
+    # The numbers make a column at the right edge: beside a dot they would read as the dot's.
+    limit = 1.25 * most
+    ax.barh(range(len(means)), np.minimum(means, limit), _BAR, color=colours)
+    for i, mean in enumerate(means):
+        look: dict[str, Any] = {} if inside[i] else {"color": "white", "weight": "bold"}
+        text = f"{mean:.2f}" if inside[i] else f"▶ {mean:.2f}"
+        ax.annotate(
+            text, (limit, i), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=9, **look
+        )
+        # An empty line that is not clipped has no extent, which upsets the layout.
+        if inside[i] and dots[i].size:
+            ax.plot(
+                dots[i],
+                [i] * dots[i].size,
+                "o",
+                color="black",
+                markersize=4,
+                mew=0.7,
+                mec="white",
+                clip_on=False,
+            )
+    if column in shown.bands:
+        ax.axvspan(0, shown.bands[column], **style.BAND, zorder=0)
+    ax.set_xlim(0, limit)
+    ax.tick_params(axis="y", length=0)
+    return not bool(inside.all())
+
+
+def _dots(shown: Shown, name: str, column: str) -> NDArray[np.float64]:
+    """The row's seeds; none if there is but one, whose dot would say again what the bar says."""
+    own = shown.seeds.loc[shown.seeds["method"] == name, column].to_numpy(float)
+    return own if own.size > 1 else own[:0]
+
+
+def _key(shown: Shown, cut: bool) -> list[Patch | Line2D]:
+    dot: dict[str, Any] = {"marker": "o", "color": "black", "linestyle": "", "markersize": 4}
+    key: list[Patch | Line2D] = [Patch(color=style.BLUE, label="from the means over seeds")]
+    if shown.seeds["seed"].nunique() > 1:
+        key.append(Line2D([], [], **dot, label="one seed on its own"))
+    if shown.bands:
+        key.append(Patch(**style.BAND, label="noise floor band"))
+    if cut:
+        key.append(Line2D([], [], **dot | {"marker": ">"}, label="bar cut short"))
+    return key

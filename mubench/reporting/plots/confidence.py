@@ -1,0 +1,91 @@
+"""What an attacker sees: how sure each model is of the true class, set by set."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from mubench.reporting.plots import style
+
+if TYPE_CHECKING:
+    from mubench.reporting.plots.shown import Shown
+
+_SETS = {"retain": style.SKY, "test": style.GREEN}
+_BINS = 48
+
+
+def confidence(shown: Shown) -> Figure | None:
+    """One panel per row, the reference's forget set repeated in each; None without scores."""
+    names = [str(n) for n in shown.rows.index if n in shown.scores]
+    names.sort(key=lambda n: shown.rows.loc[n, "role"] != "reference")
+    everything = [_finite(v) for n in names for v in shown.scores[n].values()]
+    if not any(v.size for v in everything):
+        return None
+    edges = np.linspace(*_range(everything), _BINS + 1)
+    target = names[0] if shown.rows.loc[names[0], "role"] == "reference" else None
+    columns = min(4, len(names))
+    lines = math.ceil(len(names) / columns)
+    figure = style.figure(1.1 + 1.35 * lines, layout="constrained")
+    panels = figure.subplots(lines, columns, sharex=True, squeeze=False).ravel()
+    for ax, name in zip(panels, names, strict=False):
+        _panel(ax, shown, name, edges)
+        if target is not None and name != target:
+            ax.stairs(_density(shown.scores[target]["forget"], edges), edges, color="black", linewidth=1)
+    for ax in panels[len(names) :]:
+        ax.remove()
+    for ax in panels[len(names) - columns : len(names)]:
+        ax.tick_params(labelbottom=True)
+    axis = "Log-odds of the true class: 0 is an even chance, further right is surer"
+    figure.supxlabel(f"{axis}\n(images beyond the ends are in the outermost bins)", fontsize=10)
+    figure.supylabel("Share of images", fontsize=10)
+    figure.legend(
+        handles=_key(target if len(names) > 1 else None), loc="outside upper center", ncols=4, fontsize=9
+    )
+    return figure
+
+
+def _panel(ax: Axes, shown: Shown, name: str, edges: NDArray[np.float64]) -> None:
+    scores = shown.scores[name]
+    ax.stairs(_density(scores["forget"], edges), edges, fill=True, color=style.VERMILLION, alpha=0.55)
+    for part, colour in _SETS.items():
+        ax.stairs(_density(scores[part], edges), edges, color=colour, linewidth=1.4)
+    ax.set_title(name, fontsize=9, pad=3)
+    ax.set_yticks([])
+    ax.set_ylim(bottom=0)
+    ax.tick_params(labelsize=8)
+
+
+def _key(target: str | None) -> list[Patch | Line2D]:
+    key: list[Patch | Line2D] = [Patch(color=style.VERMILLION, alpha=0.55, label="forget")]
+    key += [Line2D([], [], color=colour, linewidth=1.4, label=part) for part, colour in _SETS.items()]
+    if target is not None:
+        key.append(Line2D([], [], color="black", linewidth=1, label=f"forget, by {target}"))
+    return key
+
+
+def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
+
+
+def _range(scores: list[NDArray[np.float64]]) -> tuple[float, float]:
+    """From where to where nearly all sets have 98 % of their images.
+
+    One model gone astray must not squeeze the others' panels; its images pile up at the end.
+    """
+    ends = np.array([np.quantile(values, [0.01, 0.99]) for values in scores if values.size])
+    low, high = float(np.quantile(ends[:, 0], 0.1)), float(np.quantile(ends[:, 1], 0.9))
+    return (low, high) if high > low else (low - 1, high + 1)
+
+
+def _density(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the values per bin; infinite ones count at their end, NaN not at all."""
+    kept = np.clip(values[~np.isnan(values)], edges[0], edges[-1])
+    counts: NDArray[np.float64] = np.histogram(kept, edges)[0] / max(kept.size, 1)
+    return counts

@@ -1,0 +1,104 @@
+"""Pictures beside the table, drawn only when what they show has changed.
+
+matplotlib is imported when there is something to draw: a run whose pictures stand is quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mubench.reporting.plots.shown import Histograms, Shown
+from mubench.storage.files import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CLASS_SOURCES = ("draw", "heat", "style")
+_DIGEST = ".digest"
+
+
+def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path]:
+    """PNG and SVG of every picture that these cells allow; returns their paths.
+
+    histograms: row -> {"forget", "retain", "test"} -> 1-D scores pooled over seeds, the log-odds
+    of the true class. Nothing is drawn if the folder already holds these pictures; pictures from
+    an earlier call that these cells do not allow are removed, other files are left alone.
+    """
+    shown = Shown.of(cells, histograms)
+    return _refresh(folder, shown.digest(), lambda: _pictures(shown))
+
+
+def draw_classes(numbers: pd.DataFrame, reference: str, folder: Path) -> list[Path]:
+    """The same for a table of many classes; numbers: as `classes.summarise` gives them."""
+    sha = hashlib.sha256(version("matplotlib").encode())
+    for module in _CLASS_SOURCES:
+        sha.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    sha.update(f"{reference}\n{numbers.to_csv()}".encode())
+    return _refresh(folder, sha.hexdigest(), lambda: _class_pictures(numbers, reference))
+
+
+def _refresh(folder: Path, digest: str, pictures: Callable[[], dict[str, bytes]]) -> list[Path]:
+    """Draw anew only what has another digest than the pictures that are there."""
+    memo = folder / _DIGEST
+    before, names = _remembered(memo)
+    made = [folder / name for name in names]
+    if before == digest and all(path.exists() for path in made):
+        return made
+    # A kill half-way must not leave the old digest beside new pictures.
+    memo.unlink(missing_ok=True)
+    files = pictures()
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    for path in made:
+        if path.name not in files:
+            path.unlink(missing_ok=True)
+    write_atomic(memo, json.dumps({"digest": digest, "files": list(files)}, indent=1).encode())
+    return [folder / name for name in files]
+
+
+def _remembered(memo: Path) -> tuple[str, list[str]]:
+    """The digest and the files of the last drawing; nothing where none is whole."""
+    try:
+        past = json.loads(memo.read_text())
+        return str(past["digest"]), [Path(name).name for name in past["files"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", []
+
+
+def _pictures(shown: Shown) -> dict[str, bytes]:
+    from mubench.reporting.plots import bars, confidence, scatter
+
+    pictures = {
+        "avg_gap": bars.avg_gap,
+        "forget_vs_utility": scatter.forget_vs_utility,
+        "cost_vs_gap": scatter.cost_vs_gap,
+        "confidence": confidence.confidence,
+    }
+    return _encoded({name: partial(picture, shown) for name, picture in pictures.items()})
+
+
+def _class_pictures(numbers: pd.DataFrame, reference: str) -> dict[str, bytes]:
+    from mubench.reporting.plots import heat
+
+    return _encoded({"gap_by_class": partial(heat.gap_by_class, numbers, reference)})
+
+
+def _encoded(pictures: Mapping[str, Callable[[], Figure | None]]) -> dict[str, bytes]:
+    """PNG and SVG of those that there is something to show of."""
+    from mubench.reporting.plots import style
+
+    files: dict[str, bytes] = {}
+    with style.style():
+        for name, picture in pictures.items():
+            figure = picture()
+            if figure is not None:
+                files |= {f"{name}.{ending}": style.encode(figure, ending) for ending in ("png", "svg")}
+    return files

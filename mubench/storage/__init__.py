@@ -1,0 +1,1 @@
+"""Records and files, written whole or not at all."""

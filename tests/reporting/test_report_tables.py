@@ -1,0 +1,245 @@
+"""The words and digits of the table, in every format."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mubench.reporting import formats, tables
+from mubench.reporting.render import terminal_table
+from mubench.reporting.summary import summarise
+
+
+def built(cells, **kwargs):
+    return tables.build(cells, caption=kwargs.pop("caption", "A table."), **kwargs)
+
+
+def row(table, name):
+    return dict(zip(table.header, next(r for r in table.rows if r[0].text == name), strict=True))
+
+
+def parse(text):
+    """The rows of a Markdown pipe table, unescaped."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [cells[0], *cells[2:]]
+
+
+def test_cells_print_mean_spread_and_gap():
+    assert tables.percent(4.51, 0.12, 0.89) == "4.51 ± 0.12 (0.89)"
+    assert tables.percent(4.51, math.nan, 0.89) == "4.51 (0.89)"
+    assert tables.percent(5.4, 0.3, math.nan) == "5.40 ± 0.30"
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "ratio", "text"),
+    [
+        (1.234, 0.02, 0.21, "1.23 s ± 0.02 (0.21×)"),
+        (99.9, math.nan, 1.5, "99.90 s (1.50×)"),
+        (100.0, 0.4, 0.5, "1:40 ± 0:00 (0.50×)"),
+        (175.2, 4.0, 0.0674, "2:55 ± 0:04 (0.067×)"),
+        (2597.0, math.nan, math.nan, "43:17"),
+        (119.7, math.nan, math.nan, "2:00"),
+        (0.0, 0.0, 0.0, "0.00 s ± 0.00 (0.00×)"),
+        (0.01, math.nan, 0.0001, "0.01 s (<0.001×)"),
+    ],
+)
+def test_times(mean, std, ratio, text):
+    assert tables.seconds(mean, std, ratio) == text
+
+
+def test_the_published_rows(published):
+    table = built(published)
+    assert table.header == ("Method", "UA", "RA", "TA", "MIA", "MIA-SVC", "Avg. Gap", "Avg. Gap (SVC)", "RTE")
+    texts = [[c.text for c in r] for r in table.rows]
+    assert texts[0] == ["Retrain", "5.40", "100.00", "94.08", "12.88", "12.88", "0.00", "0.00", "43:17"]
+    assert texts[1][1:7] == [
+        "4.18 (1.22)",
+        "99.13 (0.87)",
+        "93.17 (0.91)",
+        "18.69 (5.81)",
+        "12.88 (0.00)",
+        "2.20",
+    ]
+    assert texts[2][-1] == "2:55 (0.067×)"
+
+
+def test_bold_is_the_smallest_gap_not_the_largest_value(make):
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99.0, 90, 12, 12], rte=9),
+            make("Original", "baseline", 0, [5, 99.0, 90, 12, 12], rte=1),
+            make("Retrain (again)", "floor", 0, [5, 99.0, 90, 12, 12], rte=9),
+            make("near", "method", 0, [4, 98.5, 89, 13, 12], rte=3),
+            make("high", "method", 0, [9, 99.9, 95, 30, 30], rte=2),
+        ]
+    )
+    table = built(cells)
+    assert {h: c.bold for h, c in row(table, "near").items()} == {
+        h: h not in ("Method", "RTE") for h in table.header
+    }
+    for name in ("Retrain", "Original", "Retrain (again)", "high"):
+        assert not any(c.bold for c in row(table, name).values())
+
+
+def test_gaps_that_print_the_same_are_all_bold(make):
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12]),
+            make("a", "method", 0, [4, 99, 90, 12.001, 12]),
+            make("b", "method", 0, [6, 99, 91, 12.004, 12]),
+            make("c", "method", 0, [6.02, 99, 91, 12.006, 12]),
+        ]
+    )
+    bold = {n: {h for h, c in row(built(cells), n).items() if c.bold} for n in "abc"}
+    assert {n for n in "abc" if "UA" in bold[n]} == {"a", "b"}
+    assert {n for n in "abc" if "MIA" in bold[n]} == {"a", "b"}
+    assert {n for n in "abc" if "TA" in bold[n]} == {"a"}
+
+
+def test_a_failed_row_shows_its_reason_and_no_number(make):
+    reason = "RuntimeError: out of memory\n" + "at 0x7f " * 60
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12]),
+            make("Retrain", "reference", 1, [5, 99, 90, 12, 12]),
+            make("GA", "method", 0, [4.25, 98, 89, 13, 13], rte=3.25),
+            make("GA", "method", 1, [], status="FAILED", reason=reason),
+            make("FT", "method", 0, [9, 90, 80, 20, 20]),
+            make("FT", "method", 1, [9, 90, 80, 20, 20]),
+        ]
+    )
+    table = built(cells)
+    assert [c.text for c in row(table, "GA").values()] == ["GA", "FAILED", *[""] * 7]
+    assert row(table, "FT")["UA"].bold, "a failed row must not compete"
+    (note,) = [n for n in table.notes if n.startswith("GA: FAILED. seed 1: RuntimeError: out of memory at")]
+    assert len(note) == 160
+    assert "\n" not in note
+    for text in (formats.markdown(table), formats.latex(table), formats.csv(summarise(cells))):
+        assert "4.25" not in text
+        assert "3.25" not in text
+
+
+def test_forgotten_classes_get_their_column(published):
+    table = built(published.assign(fta=[0.0, 2.0, 5.0]))
+    assert table.header[3:5] == ("TA", "Forgotten TA")
+    assert row(table, "SalUn")["Forgotten TA"] == tables.Cell("2.00 (2.00)", bold=True)
+
+
+def test_the_legend_names_floor_band_and_shared_time(make):
+    cells = pd.DataFrame(
+        [make("Retrain", "reference", s, [5, 99, 90, 12, 12]) for s in (0, 1)]
+        + [make("Retrain (again)", "floor", s, [7, 99, 90, 12, 16]) for s in (0, 1)]
+        + [make("FT", "method", s, [9, 90, 80, 20, 20], shared=s == 1, rte=4) for s in (0, 1)]
+    )
+    table = built(cells, notes=["2 cores"])
+    floor = "a second Retrain's Avg. Gap is 0.50 (SVC 1.50); gaps below the band of 0.50 (SVC 1.50)"
+    assert sum(floor in note for note in table.notes) == 1
+    assert row(table, "FT")["RTE"].text == "4.00 s ± 0.00 (0.40×)*"
+    assert row(table, "Retrain")["RTE"].text == "10.00 s ± 0.00"
+    assert sum(note.startswith("* timed while") for note in table.notes) == 1
+    assert any("over 2 seeds" in note for note in table.notes)
+    assert table.notes[-1] == "2 cores"
+
+
+def test_the_legend_says_only_what_applies(published):
+    words = "\n".join(built(published).notes)
+    assert "one seed, so no spread is known" in words
+    assert "±" not in words
+    assert "floor" not in words
+    assert "timed while" not in words
+
+
+def test_without_the_reference_nothing_is_bold(make):
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [], status="FAILED", reason="boom"),
+            make("FT", "method", 0, [9, 90, 80, 20, 20]),
+        ]
+    )
+    table = built(cells)
+    assert row(table, "FT")["UA"] == tables.Cell("9.00")
+    assert row(table, "FT")["Avg. Gap"] == tables.Cell("n/a")
+    assert any("no gaps are shown" in note for note in table.notes)
+    assert not any("Bold" in note or "difference" in note for note in table.notes)
+
+
+def test_markdown_parses_back_to_the_same_cells(sixteen):
+    cells = sixteen()
+    table = built(cells, caption="Ten | percent")
+    text = formats.markdown(table)
+    lines = parse(text)
+    assert lines[0] == list(table.header)
+    for line, want in zip(lines[1:], table.rows, strict=True):
+        assert line == [f"**{c.text}**" if c.bold else c.text for c in want]
+    numbers = summarise(cells).set_index("method")
+    for line in lines[1:]:
+        if line[1] not in ("FAILED", "skipped"):
+            mean, std = re.match(r"\**(\d+\.\d\d) ± (\d+\.\d\d)", line[1]).groups()
+            assert float(mean) == pytest.approx(numbers.loc[line[0], "ua"], abs=0.00501)
+            assert float(std) == pytest.approx(numbers.loc[line[0], "ua_std"], abs=0.00501)
+    assert text.index("\nTen \\| percent\n") > text.rindex("| SISA")
+
+
+def test_a_name_cannot_break_markdown(make):
+    cells = pd.DataFrame([make("a|b*", "reference", 0, [5, 99, 90, 12, 12], shared=True)])
+    lines = parse(formats.markdown(built(cells)))
+    assert lines[1][0] == r"a\|b\*"
+    assert lines[1][-1] == r"10.00 s\*"
+
+
+def test_latex_escapes():
+    assert formats.escape("50_a % & # $x {y}") == r"50\_a \% \& \# \$x \{y\}"
+    assert formats.escape("4.51 ± 0.12 (0.21×)") == r"4.51 $\pm$ 0.12 (0.21$\times$)"
+    assert formats.escape("a\\b~c^d<e") == r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d$<$e"
+    assert formats.escape("Müller, 漢") == "Müller, ?"
+
+
+def test_latex_is_a_tabular_of_the_same_cells(sixteen):
+    table = built(sixteen())
+    text = formats.latex(table)
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    assert code.startswith(r"\begin{tabular}{lrrrrrrrr}")
+    assert code.endswith(r"\end{tabular}")
+    body = code[code.index(r"\midrule") : code.index(r"\bottomrule")].splitlines()[1:]
+    for line, want in zip(body, table.rows, strict=True):
+        plain = re.sub(r"\\textbf\{(.*?)\}", r"\1", line.removesuffix(r" \\"))
+        plain = plain.replace(r"$\pm$", "±").replace(r"$\times$", "×").replace("$<$", "<")
+        assert plain.split(" & ") == [c.text for c in want]
+    assert code.count(r"\textbf") == sum(c.bold for r in table.rows for c in r) > 0
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_alone(tmp_path, make, sixteen):
+    odd = make(r"50_a % & # $x {y} \z ~^<>|±≤→… é漢", "method", 0, [4, 98, 89, 13, 13])
+    died = make("GA", "method", 0, [], status="FAILED", reason="KeyError: 'a_b' & \\n {50%} #1 ^~ $")
+    whole = sixteen()
+    cells = pd.concat([whole[whole["method"] != "GA"], pd.DataFrame([odd, died])], ignore_index=True)
+    text = formats.latex_standalone(built(cells, caption="10 % of CIFAR_10 & more", notes=["#1: $5"]))
+    (tmp_path / "table.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert "(1 page" in done.stdout
+
+
+@pytest.mark.parametrize("width", [100, 120, 180])
+def test_the_terminal_shows_every_digit_at_any_width(sixteen, width):
+    cells = sixteen()
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as captured:
+        console.print(terminal_table(cells, caption="A table.", notes=["a note"]))
+    text = captured.get()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    words = set(text.split())
+    assert {"FAILED", "skipped", "literal", "A", "table.", "note"} <= words
+    digits = [part for line in built(cells).rows for c in line[1:4] for part in c.text.split()]
+    assert set(digits) - {"±"} <= words | {word.lstrip("±") for word in words}

@@ -1,0 +1,287 @@
+"""One cell after another: methods that fail, what is timed, and who waits for whom."""
+
+import random
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mubench.api.cost import Ledger
+from mubench.api.task import Task
+from mubench.planning.cell import CELL
+from mubench.running.executor import execute
+from mubench.storage.store import Store
+
+FAILING = {
+    "raises": (
+        "raise ValueError('no luck\\nat all')",
+        "ValueError: no luck (mine.py, line 8)",
+    ),
+    "loses": ("raise MemoryError", "MemoryError (mine.py, line 8)"),
+    "fills": (
+        "raise torch.OutOfMemoryError('CUDA out of memory. Tried')",
+        "OutOfMemoryError: CUDA out of memory. Tried (mine.py, line 8); "
+        "lower batch_size (now 32) or take a smaller model",
+    ),
+    "exits": ("sys.exit('bye')", "SystemExit: bye (mine.py, line 8)"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt (mine.py, line 8)"),
+    "nan": (
+        "model.head.bias.data[0] = float('nan')",
+        "FloatingPointError: head.bias holds NaN or infinite values after unlearning",
+    ),
+    "buffer": (
+        "model.backbone[1].running_var.fill_(float('inf'))",
+        "FloatingPointError: backbone.1.running_var holds NaN or infinite values after unlearning",
+    ),
+    "wide": (
+        "model.head = nn.Linear(model.head.in_features, 4)",
+        "ValueError: the unlearned model returns 4 logits, not 3",
+    ),
+    "string": ("return 'model'", "TypeError: the method returned str, not a module (or nothing)"),
+    "notes": ("task.log(model=model)", "TypeError: Object of type Classifier is not JSON serializable"),
+    "peeks": (
+        "task.retain",
+        "PermissionError: Mine reads task.retain without declaring it: "
+        "@method('Mine', sees=...) must name 'retain' (mine.py, line 8)",
+    ),
+}
+BODY = """@method("Mine", sees="forget")
+def mine(model, task):
+    {}
+"""
+
+
+@pytest.fixture
+def mine(bench, plugin_file):
+    """`mine(body, change="")`: a run with a method of this body -> (record or None, outcome, plan, store)."""
+
+    def run(body, change="", **options):
+        path = plugin_file(BODY.format(body))
+        plan, outcomes, store = bench(change, plugins=[path], **options)
+        key = plan.rows[-1].keys[plan.suite.seeds[0]]
+        return store.get(key), outcomes["Mine", plan.suite.seeds[0], "unlearn"], plan, store
+
+    return run
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_method_that_fails_says_why_and_leaves_no_record(mine, name):
+    body, reason = FAILING[name]
+
+    record, outcome, plan, store = mine(body)
+
+    assert (outcome.status, outcome.reason) == ("failed", reason)
+    assert record is None
+    assert store.failure(outcome.cell.key) == reason
+    assert store.get(plan.rows[0].keys[0]) is not None
+    assert plan.missing(store) == [outcome.cell]
+
+
+def test_a_failed_cell_is_tried_again_and_its_failure_forgotten(mine, home):
+    flag = home / "flag"
+    body = f"assert os.path.exists({str(flag)!r})"
+    record, outcome, plan, store = mine(body)
+    assert record is None
+    assert outcome.reason.startswith("AssertionError")
+
+    flag.touch()
+    (again,) = execute(plan.missing(store), store, 0)
+
+    assert (again.status, again.cell.key) == ("ok", outcome.cell.key)
+    assert store.failure(outcome.cell.key) is None
+    assert plan.missing(store) == []
+
+
+def test_only_the_method_is_timed(mine):
+    """Neither the evaluation, nor loading, nor the warm-up, nor what is only for the log."""
+    body = "time.sleep(0.5)\nwith task.aside():\n    time.sleep(0.4)\n    model(torch.zeros(7, 1, 8, 8))"
+
+    record, outcome, _, _ = mine(body.replace("\n", "\n    "))
+
+    assert outcome.status == "ok", outcome.reason
+    cost = record.about["cost"]
+    assert 0.5 <= cost["seconds"] < 0.7
+    assert (cost["forward"], cost["backward"], cost["read"]) == (0, 0, {"forget": 0, "retain": 0})
+
+
+def test_a_task_keeps_only_the_sets_that_are_declared(bench):
+    plan = bench('methods = ["FT"]', dry=True)
+    given = {
+        "num_classes": 3,
+        "device": torch.device("cpu"),
+        "rng": None,
+        "recipe": None,
+        "fresh": None,
+        "ledger": Ledger(),
+    }
+
+    task = Task(plan.cells[-1].spec, {"forget": "D_f", "retain": "D_r", "test": "secret"}, **given)
+
+    assert task.retain == "D_r"
+    with pytest.raises(PermissionError, match=r"FT reads task\.forget without declaring it"):
+        _ = task.forget
+    assert "secret" not in str(vars(task))
+
+
+def test_what_was_logged_is_kept_as_json(mine):
+    body = "task.log(a=torch.ones(2), b=float('nan'), c={'d': (1, None)}, e=torch.tensor(2.5))"
+
+    record, *_ = mine(body)
+
+    assert record.about["notes"] == {"a": [1.0, 1.0], "b": "nan", "c": {"d": [1, None]}, "e": 2.5}
+
+
+def test_a_returned_model_is_the_one_that_is_evaluated(mine):
+    body = (
+        "class Constant(nn.Module):\n"
+        "        def forward(self, x):\n"
+        "            return torch.tensor([0.0, 5.0, 1.0]).expand(len(x), 3)\n"
+        "    return Constant()"
+    )
+
+    record, outcome, *_ = mine(body)
+
+    assert outcome.status == "ok", outcome.reason
+    found = record.outputs()
+    assert (found.logits["test"] == [0, 5, 1]).all()
+    assert found.features == {}
+
+
+def test_a_method_gets_a_private_copy_of_the_original(mine, bench, keys):
+    """The one ruins its model; the other's untouched one is still the original."""
+    change = 'methods = ["Original", "FT"]\n'
+    plan, _, clean = bench(change, store="clean")
+    body = "model.head.weight.data.zero_()\n    model.head.bias.data.zero_()"
+
+    record, _, ruined, store = mine(body, change)
+
+    assert not record.outputs().logits["test"].any()
+    for name in ("Original", "FT"):
+        one, two = (s.get(keys(p)[name][0]).outputs() for p, s in ((plan, clean), (ruined, store)))
+        assert np.array_equal(one.logits["test"], two.logits["test"])
+
+
+def test_global_random_state_cannot_reach_a_result(mine, home):
+    """Each cell starts from a state of its own, whatever ran before."""
+    drawn = []
+    for i in range(2):
+        random.seed(i)
+        np.random.seed(i)
+        torch.manual_seed(i)
+        body = (
+            "import random\n    import numpy\n"
+            "    task.log(x=[random.random(), numpy.random.rand(), torch.rand(1)])"
+        )
+        record, *_ = mine(body, store=f"store{i}")
+        drawn.append(record.about["notes"]["x"])
+
+    assert drawn[0] == drawn[1]
+
+
+def test_if_the_original_fails_so_does_all_that_needs_it(bench):
+    plan, outcomes, store = bench('methods = ["FT"]\nseeds = [0, 1]', tables=RUINOUS)
+
+    reasons = {o.reason for o in outcomes.values() if o.cell.spec is None}
+    assert reasons
+    assert all("holds NaN or infinite" in r for r in reasons)
+    assert len(outcomes) == len(plan.cells) == 8
+    for outcome in outcomes.values():
+        assert outcome.status == "failed"
+        assert store.failure(outcome.cell.key) == outcome.reason
+        if outcome.cell.spec is not None:
+            assert outcome.reason.startswith("its original model failed: FloatingPointError")
+
+
+RUINOUS = """
+[original]
+epochs = 2
+lr = 1e30
+milestones = []
+"""
+
+
+def test_a_cell_that_another_run_works_on_is_waited_for(home, bench):
+    plan = bench('methods = ["FT"]', dry=True)
+    store = Store(home / "store")
+    cell = plan.cells[0]
+    held = threading.Event()
+
+    def another_run():
+        with store.lock(cell.key):
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=another_run)
+    thread.start()
+    held.wait()
+    outcomes = execute(plan.missing(store), store, 0)
+    thread.join()
+
+    assert {o.status for o in outcomes} == {"ok"}
+    assert len(outcomes) == len(plan.cells)
+
+
+def test_a_cell_finished_by_another_run_meanwhile_is_not_run_again(home, bench):
+    plan = bench('methods = ["FT"]', dry=True)
+    one, two = Store(home / "store"), Store(home / "store")
+    missing = plan.missing(one)
+    execute(missing, two, 0)
+    before = {c.key: two.get(c.key).about["cost"] for c in missing}
+
+    outcomes = execute(missing, one, 0)
+
+    assert {o.status for o in outcomes} == {"cached"}
+    assert {c.key: one.get(c.key).about["cost"] for c in missing} == before
+
+
+def test_each_outcome_is_reported_once(home, bench):
+    plan = bench('methods = ["FT"]', dry=True)
+    store, reported = Store(home / "store"), []
+
+    outcomes = execute(plan.missing(store), store, 0, reported.append)
+
+    assert reported == outcomes
+    assert sorted(o.cell.key for o in outcomes) == sorted(c.key for c in plan.cells)
+
+
+def test_cells_timed_together_are_run_again_for_exclusive_timing(bench):
+    plan, _, store = bench('methods = ["FT"]')
+    key = plan.rows[-1].keys[0]
+    about, arrays = store.get(key).about, store.get(key).outputs()
+    shared = {**about, "cost": {**about["cost"], "shared": True}}
+    parts = {f"logits.{n}": a for n, a in arrays.logits.items()}
+    store.put(key, shared, parts | {f"labels.{n}": a for n, a in arrays.labels.items()})
+
+    assert plan.missing(store) == []
+    (open_,) = plan.missing(store, alone=True)
+    assert open_.key == key
+    assert execute([open_], store, 0)[0].status == "ok"
+    store.forget_checks()
+    assert store.get(key).about["cost"]["shared"] is False
+    assert np.array_equal(store.get(key).outputs().logits["test"], arrays.logits["test"])
+
+
+def test_cells_survive_the_way_to_another_process(bench):
+    plan = bench('methods = ["FT", "SalUn"]\nfloor = true\nseeds = [0, 3]', dry=True)
+
+    for cell in plan.cells:
+        assert CELL.validate_json(CELL.dump_json(cell, by_alias=True)) == cell
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C reaches this process, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine, home, interruptible):
+    with pytest.raises(KeyboardInterrupt):
+        mine("os.kill(os.getpid(), __import__('signal').SIGINT)\n    time.sleep(5)")
+
+    assert not list((home / "store" / "failures").glob("*"))
+    assert len(list((home / "store" / "records").glob("*/*"))) == 3  # the original, Retrain, Original

@@ -1,0 +1,127 @@
+"""How fast the exact attacks are, and how near to scikit-learn: `python tools/measure_attacks.py`.
+
+Prints a table in markdown. The threshold attack against the loop over all thresholds that defines it,
+the SVC attack against one call of scikit-learn's SVC (minutes), both on 10,000 + 10,000 made-up scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from mubench.metrics.svc import share_of_nonmembers
+from mubench.metrics.threshold import best_threshold
+
+N = 10_000
+Scores = NDArray[np.float64]
+Sides = tuple[Scores, Scores]
+
+
+def saturated(rng: np.random.Generator) -> Sides:
+    """Confidences of a trained network: nearly all next to 1, and 7 % of the non-members wrong."""
+    members, nonmembers = 1 - 10 ** -rng.gamma(4, 0.8, N), 1 - 10 ** -rng.gamma(4, 0.7, N)
+    wrong = rng.random(N) < 0.07
+    nonmembers[wrong] = rng.random(int(wrong.sum()))
+    return members, nonmembers
+
+
+def overlapping(rng: np.random.Generator) -> Sides:
+    """Two broad, almost equal distributions."""
+    return rng.beta(5, 2, N), rng.beta(5, 2.3, N)
+
+
+def separated(rng: np.random.Generator) -> Sides:
+    """Members high, non-members spread out."""
+    return rng.beta(8, 1, N), rng.beta(1, 1, N)
+
+
+CASES: dict[str, Callable[[np.random.Generator], Sides]] = {
+    "saturated": saturated,
+    "overlapping": overlapping,
+    "separated": separated,
+}
+
+
+def loop(members: Scores, nonmembers: Scores) -> float:
+    """The threshold attack as it is defined: every observed value is tried on every score."""
+    best, at = -1, 0.0
+    for value in np.unique(np.concatenate([members, nonmembers])):
+        # whole numbers: as fractions, equally good thresholds would differ by rounding
+        found = int((members >= value).sum()) * len(nonmembers) + int((nonmembers < value).sum()) * len(
+            members
+        )
+        if found > best:
+            best, at = found, float(value)
+    return at
+
+
+def sklearn_alone(members: Scores, nonmembers: Scores, targets: Scores) -> float:
+    """The SVC attack without merging anything."""
+    from sklearn.svm import SVC
+
+    x = np.concatenate([np.sort(members), np.sort(nonmembers)])[:, None]
+    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, np.repeat([1, 0], [len(members), len(nonmembers)]))
+    return 100.0 * int((machine.predict(targets[:, None]) == 0).sum()) / len(targets)
+
+
+def seconds(repeats: int, work: Callable[..., Any], *given: Scores) -> tuple[float, Any]:
+    """(median seconds, the last result) of `repeats` calls of `work(*given)`."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = work(*given)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), result
+
+
+def main() -> None:
+    """Measure every case and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="Draws of each case.")
+    seeds = parser.parse_args().seeds
+    rows: list[str] = []
+    for name, case in CASES.items():
+        drawn = [case(np.random.default_rng(seed)) for seed in range(seeds)]
+        ratios, fast, answers = [], [], []
+        for members, nonmembers in drawn:
+            quick, (threshold, _) = seconds(9, best_threshold, members, nonmembers)
+            slow, expected = seconds(1, loop, members, nonmembers)
+            ratios.append(slow / quick)
+            fast.append(quick)
+            answers.append(threshold == expected)
+        same = "the same" if all(answers) else "ANOTHER ANSWER"
+        rows.append(
+            f"| threshold, {name} | {1e3 * statistics.median(fast):.1f} ms "
+            f"| {statistics.median(ratios):.0f}× | {same} |"
+        )
+        ratios, fast, gaps = [], [], []
+        for members, nonmembers in drawn:
+            targets = np.concatenate([members, nonmembers])
+            given = (members, nonmembers, targets)
+            quick, got = seconds(3, share_of_nonmembers, *given)
+            slow, expected = seconds(1, sklearn_alone, *given)
+            ratios.append(slow / quick)
+            fast.append(quick)
+            gaps.append(abs(got - expected))
+        rows.append(
+            f"| SVC, {name} | {statistics.median(fast):.2f} s (at most {max(fast):.2f}) "
+            f"| {statistics.median(ratios):.0f}× | within {max(gaps):.3f} points |"
+        )
+    versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("numpy", "scikit-learn"))
+    click.echo(f"{N:,} + {N:,} scores, {seeds} draws of each case, medians; {platform.processor() or ''}")
+    click.echo(f"Python {platform.python_version()}, {versions}\n")
+    click.echo("| attack, scores | time | faster than the plain one | answer |\n|---|--:|--:|---|")
+    click.echo("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()
