@@ -6,15 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
-from mubench.discovery import methods as registry
-from mubench.discovery.metrics import all_metrics
-from mubench.errors import UsageError, unknown
+from mubench.discovery.find import Catalogue
+from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning import suite
 from mubench.reporting.evaluate import evaluate_row
@@ -37,6 +38,11 @@ class Request:
     jobs: int | None = None
     exclusive_timing: bool = False
     out: Path | None = None
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The plugins, those of `plugins` among them."""
+        return Catalogue(self.plugins, self.store.root / "specs")
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -64,19 +70,16 @@ class Request:
         return Path("results") / "-".join(parts)
 
 
-def _check_metrics(options: Mapping[str, Mapping[str, Any]], where: str) -> None:
+def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]], where: str) -> None:
     """Try the metrics that a suite sets options for on four made-up images, before anything is trained."""
-    known = all_metrics()
     logits, labels = np.eye(2, dtype=np.float32), np.arange(2)
     tiny = Outputs(dict.fromkeys(SETS, logits), dict.fromkeys(SETS, labels))
-    for name in options:
-        if name not in known:
-            raise unknown("metric", name, known, f"{where}: [metrics]")
+    place = f"{where}: [metrics]"
+    chosen = {name: catalogue.metrics.find(name, place) for name in options}
     try:
-        chosen = {name: known[name] for name in options}
         evaluate_row(chosen, [tiny], [tiny], options)
-    except ValueError as error:
-        raise UsageError(f"{where}: [metrics]: {error}") from None
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _names(methods: str | None) -> list[str]:
@@ -106,13 +109,11 @@ def prepare(request: Request) -> harness.Plan:
                 f"--seeds {request.seeds}: the suite has {len(loaded.seeds)} seeds; ask for 1 to that"
             )
         loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.seeds]})
-    _check_metrics(loaded.metrics, str(path))
-    known = registry.load(request.plugins, request.store.root / "specs")
-    names = _names(request.methods)
-    given = {p.resolve() for p in request.plugins}
-    extra = [c for c in known.methods.values() if Path(c.path) in given and not c.module]
-    chosen = harness.select(loaded, known, names, extra)
-    return harness.make_plan(chosen, known, request.store, request.device, str(path))
+    catalogue = request.catalogue
+    check_metrics(catalogue, loaded.metrics, str(path))
+    extra = [spec for spec in catalogue.given if isinstance(spec, MethodSpec)]
+    chosen = harness.select(loaded, catalogue, _names(request.methods), extra)
+    return harness.make_plan(chosen, catalogue, request.store, request.device, str(path))
 
 
 def _marks(request: Request) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING
 
 from mubench.commands.request import Request, read
-from mubench.discovery.models import check_model
 from mubench.errors import error_context
 from mubench.planning.data_cache import image_spec_of
 from mubench.planning.device import resolve_device, resolve_precision
@@ -31,19 +30,20 @@ def speed_suite(
     device = resolve_device(request.device)
     precision = resolve_precision(loaded.precision, device)
     with error_context(str(path)):
-        check_model(loaded.model)
-        looks = image_spec_of(loaded.dataset, loaded.data, request.store.root / "data")
+        model = request.catalogue.models.find(loaded.model)
+        data = request.catalogue.datasets.find(loaded.dataset)
+        images = image_spec_of(data, loaded.data, request.store.root / "data")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     from mubench.running import speed
     from mubench.running.environment import environment
 
     work = speed.Workload(
-        loaded.model,
-        looks.shape,
-        looks.classes,
+        model,
+        images.shape,
+        images.classes,
         loaded.batch_size,
-        looks.padding,
-        looks.flip,
+        images.padding,
+        images.flip,
         device,
         threads or cores,
     )
@@ -53,7 +53,7 @@ def speed_suite(
 
     found = {
         "suite": request.suite,
-        "model": work.model,
+        "model": work.model.name,
         "batch_size": work.batch_size,
         "shape": list(work.shape),
         "device": device,
@@ -66,7 +66,8 @@ def speed_suite(
         return 0
     from rich.table import Table
 
-    grid = Table("Training loop", "Samples/s", "Against the plain loop", title=f"{work.model}, {path.stem}")
+    title = f"{work.model.name}, {path.stem}"
+    grid = Table("Training loop", "Samples/s", "Against the plain loop", title=title)
     base = found["samples_per_second"][speed.PLAIN]
     for name, rate in found["samples_per_second"].items():
         mark = "  (this suite)" if name == found["own"] else ""

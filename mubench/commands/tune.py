@@ -21,9 +21,7 @@ from mubench.api.method import MethodSpec
 from mubench.api.outputs import Outputs
 from mubench.commands.progress import _progress
 from mubench.commands.request import Request, _names, read
-from mubench.discovery import methods as registry
-from mubench.discovery.methods import Registry
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning.device import default_jobs
@@ -81,7 +79,7 @@ def _value(space: Mapping[str, Any], u: float, near: Any = None) -> Any:
 
 def development(
     suite: Suite,
-    registry: Registry,
+    catalogue: Catalogue,
     names: Sequence[str],
     trials: int,
     seeds: int,
@@ -95,7 +93,7 @@ def development(
         raise UsageError("tuning takes one class at a time: add --set forget.class=0")
     if set(range(FIRST_SEED, FIRST_SEED + seeds)) & set(suite.seeds):
         raise UsageError(f"seeds from {FIRST_SEED} on are kept for development")
-    specs = [registry.get(n, "--methods") for n in names or suite.methods]
+    specs = [catalogue.methods.find(n, "--methods") for n in names or suite.methods]
     wide = explored(trials)
     found = []
     for spec in specs:
@@ -136,7 +134,7 @@ def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
     gaps of UA, RA and TA decide, the columns of the paper's Table 5.
     A trial that failed at a seed has no score and comes last.
     """
-    wanted = {n: m for n, m in all_metrics().items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
+    wanted = {n: m for n, m in Catalogue().metrics.items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
 
     def values(keys: Mapping[int, str]) -> list[dict[str, float]] | None:
         records = [store.get(k) for k in keys.values()]
@@ -192,7 +190,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
     path, loaded = read(request)
-    known = registry.load(request.plugins, request.store.root / "specs")
+    known = request.catalogue
     best: dict[str, dict[str, Any]] | None = None
     for stage in ("spread over the search space", "close to the best"):
         dev, rows = development(loaded, known, _names(request.methods), trials, seeds, best)
