@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from mubench.methods.rl import relabel_and_fit
-
 from mubench import choice, cross_entropy_loss, largest, log_uniform, method, saliency
+from mubench.methods.rl import relabel_and_fit
 
 
 @method(

@@ -2,10 +2,9 @@
 
 from typing import Literal
 
-from mubench.methods.cl import SEARCH, contrastive_unlearning
-
 from mubench import choice, cross_entropy_loss, largest, method, saliency
 from mubench.api.masks import describe
+from mubench.methods.cl import SEARCH, contrastive_unlearning
 
 
 @method(

@@ -3,10 +3,9 @@
 import math
 from typing import Literal
 
-from mubench.methods.cl import SEARCH, contrastive_unlearning, kl_to_uniform
-
 from mubench import choice, cross_entropy_loss, log_uniform, method, saliency, soft
 from mubench.api.masks import describe
+from mubench.methods.cl import SEARCH, contrastive_unlearning, kl_to_uniform
 
 
 @method(

@@ -4,9 +4,9 @@ import importlib
 import sys
 from importlib import metadata
 
-import mubench.methods
 import pytest
 
+import mubench.methods
 from mubench.discovery import methods as registry
 from mubench.errors import UsageError
 

@@ -5,10 +5,10 @@ import inspect
 from functools import partial
 
 import torch
-from mubench.methods import ga
-from mubench.methods.ga import gradient_ascent
 
 from mubench import Step, cross_entropy_loss
+from mubench.methods import ga
+from mubench.methods.ga import gradient_ascent
 
 
 def test_loss_on_the_forget_set_rises(lab):

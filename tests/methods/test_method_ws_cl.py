@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from mubench.methods.cl import cl
-from mubench.methods.ws_cl import ws_cl
 
 from mubench import cross_entropy_loss, saliency
+from mubench.methods.cl import cl
+from mubench.methods.ws_cl import ws_cl
 
 
 def cl_after_a_pass(model, task, **parameters):
