@@ -233,6 +233,7 @@ def test_methods(bench):
 
 if __name__ == "__main__":
     os.environ[WRITE] = "1"
+    torch.set_num_threads(1)
     NEW.unlink(missing_ok=True)
     code = pytest.main([__file__, "-q", *sys.argv[1:]])
     if code == 0:
