@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import gen
 
 from mubench.discovery.models import build, check_model
 from mubench.errors import UsageError
@@ -11,7 +12,7 @@ GREY = torch.tensor([0.3]), torch.tensor([0.3])
 
 
 def net(name, stats=RGB, classes=10, seed=0):
-    return build(name, classes, *stats, torch.Generator().manual_seed(seed)).eval()
+    return build(name, classes, *stats, gen(seed)).eval()
 
 
 # ResNet-18: the count the SalUn protocol reports for ten and a hundred classes. ResNet-8 and -20: by
