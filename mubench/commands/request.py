@@ -17,6 +17,7 @@ from mubench.discovery.metrics import all_metrics
 from mubench.errors import UsageError, unknown
 from mubench.planning import plan as harness
 from mubench.planning import suite
+from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 
@@ -111,7 +112,7 @@ def prepare(request: Request) -> harness.Plan:
     names = _names(request.methods)
     given = {p.resolve() for p in request.plugins}
     extra = [c for c in known.methods.values() if Path(c.path) in given and not c.module]
-    chosen = harness.select(loaded, known, names, extra)
+    chosen = select(loaded, known, names, extra)
     return harness.make_plan(chosen, known, request.store, request.device, str(path))
 
 

@@ -28,8 +28,9 @@ class Bench:
         """Load the data; what depends on the seed is made later."""
         self.setting = setting
         self.device = torch.device(setting.device)
-        data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data", verify=True)
-        if data.digest != setting.data_digest:
+        wanted = setting.data
+        data: Dataset = load_dataset(wanted.dataset, wanted.options, store.root / "data", verify=True)
+        if data.digest != wanted.digest:
             raise RuntimeError("the data have changed since this run was planned; start it again")
         raw = data.raw
         self.classes = raw.classes
@@ -37,7 +38,7 @@ class Bench:
         self.labels_np = np.array(raw.labels)
         self.labels = torch.from_numpy(self.labels_np).to(self.device)
         self.train, self.val, self.test, self.original = make_sets(
-            setting.split, self.labels_np, raw.test, setting.val_percent, raw.classes
+            wanted.split, self.labels_np, raw.test, wanted.val_percent, raw.classes
         )
         self.augmentation = Augmentation(raw.padding, raw.flip)
         # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain

@@ -119,7 +119,7 @@ def test_every_class_in_turn_reads_the_data_once(bench, tree, monkeypatch, split
         dry=True,
     )
 
-    assert list(plan.classes) == ["ant", "bee"]
+    assert [b.label for b in plan.blocks] == ["ant", "bee"]
     assert len(calls) == 1
 
 
@@ -139,7 +139,7 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
         dry=True,
     )
 
-    assert plan.splits[0].forget.tolist() == chosen
+    assert plan.blocks[0].splits[0].forget.tolist() == chosen
     names = [
         f for part in ("train", "test") for c in ("ant", "bee") for f in sorted((tree / part / c).iterdir())
     ]
@@ -151,7 +151,7 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
 def test_a_forget_set_changed_after_planning_is_not_recorded_as_the_planned_one(bench, home, tree):
     file, store = home / "forget.txt", Store(home / "store")
     plan = bench(suite_of(tree), dry=True)
-    first, second, *_ = plan.splits[0].train.tolist()
+    first, second, *_ = plan.blocks[0].splits[0].train.tolist()
     file.write_text(f"{first}\n")
     suite = (
         suite_of(tree)
@@ -242,7 +242,7 @@ def test_of_two_runs_at_once_one_decodes(tree, tmp_path):
 def test_a_broken_package_of_others_keeps_nothing_else_from_working(monkeypatch):
     from importlib.metadata import EntryPoint
 
-    from mubench.planning import data_cache as catalogue
+    from mubench.discovery import datasets as catalogue
 
     broken = EntryPoint("theirs", "no_such_module_of_theirs", catalogue.GROUP)
     monkeypatch.setattr(catalogue.metadata, "entry_points", lambda group: [broken])

@@ -74,7 +74,7 @@ def test_the_clean_split_is_still_the_one_of_the_committed_results(tmp_path):
 
     plan = harness.make_plan(loaded, registry.load(), Store(tmp_path), "cpu")
 
-    found = {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()}
+    found = {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.blocks[0].splits.items()}
     assert found == saved["splits"]
 
 
@@ -84,7 +84,7 @@ def test_a_class_too_small_for_the_published_rule(raw):
 
 
 def test_the_manifest_records_how_far_the_original_is_off(bench):
-    split = bench(LEGACY, dry=True).splits[0]
+    split = bench(LEGACY, dry=True).blocks[0].splits[0]
     entries = split.manifest()
 
     assert split.original is not None
@@ -96,7 +96,7 @@ def test_the_manifest_records_how_far_the_original_is_off(bench):
 
 
 def test_a_clean_manifest_says_nothing_of_it(bench):
-    split = bench(dry=True).splits[0]
+    split = bench(dry=True).blocks[0].splits[0]
 
     assert list(split.manifest()) == ["train", "val", "test", "forget", "retain"]
     assert len(split.unseen) == len(split.val_seen) == 0
@@ -114,7 +114,7 @@ def test_the_original_is_trained_on_its_own_pool_and_methods_on_the_other(bench,
 
     monkeypatch.setattr(Bench, "image_set", spy)
     plan, outcomes, store = bench(LEGACY)
-    split = plan.splits[0]
+    split = plan.blocks[0].splits[0]
 
     assert {o.status for o in outcomes.values()} == {"ok"}
     assert np.array_equal(taken["original", "train"], split.original)
@@ -141,7 +141,7 @@ def test_the_originals_images_are_in_its_key(bench, keys, monkeypatch):
 def test_the_table_says_it_loudly(bench):
     plan = bench(LEGACY, dry=True)
     loud, quiet = (results.from_plan(p, "tiny", {}) for p in (plan, bench(dry=True)))
-    unseen = len(plan.splits[0].unseen)
+    unseen = len(plan.blocks[0].splits[0].unseen)
 
     assert loud.title == "tiny (LEGACY SPLIT, not comparable)"
     assert f"LEGACY SPLIT (salun-legacy): the original never saw {unseen} of the 108 images" in loud.notes[0]

@@ -9,7 +9,7 @@ import torch
 from mubench.errors import UsageError
 from mubench.planning.cell import CELL
 from mubench.reporting import results
-from mubench.running import cell as runner
+from mubench.running import bench as benches
 from mubench.running.bench import Bench, bench_for
 from mubench.running.contract import differing
 from mubench.running.evaluate import evaluate
@@ -58,7 +58,7 @@ def test_a_run_twice_trains_nothing_and_two_stores_hold_the_same_bits(bench, key
 
 def test_what_a_record_holds(bench):
     plan, _, store = bench(TWO_ROWS)
-    split = plan.splits[0]
+    split = plan.blocks[0].splits[0]
     retrain, original, tuned = (store.get(r.keys[0]) for r in plan.rows)
 
     arrays = outputs(store, plan.rows[2].keys[0])
@@ -189,7 +189,7 @@ def test_seeds_differ_in_their_models_and_forget_sets(bench, keys):
     plan, _, store = bench("seeds = [0, 1]")
     one, two = (outputs(store, keys(plan)["Original"][s]) for s in (0, 1))
 
-    assert not np.array_equal(plan.splits[0].forget, plan.splits[1].forget)
+    assert not np.array_equal(plan.blocks[0].splits[0].forget, plan.blocks[0].splits[1].forget)
     assert (one["logits.val"] != two["logits.val"]).all()
 
 
@@ -198,16 +198,16 @@ def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys, monk
     plan, _, clean = bench()
     cells = {(c.spec.name if c.spec else ""): c for c in plan.cells}
     harmed = Store(home / "harmed")
-    rows = torch.from_numpy(plan.splits[0].forget)
+    rows = torch.from_numpy(plan.blocks[0].splits[0].forget)
 
-    def load(*arguments, real=runner.load_dataset, **how):
+    def load(*arguments, real=benches.load_dataset, **how):
         """The pixels are destroyed before anything is computed from them, the normalisation too."""
         found = real(*arguments, **how)
         images = np.array(found.raw.images)
         images[rows] = 255
         return replace(found, raw=replace(found.raw, images=images))
 
-    monkeypatch.setattr(runner, "load_dataset", load)
+    monkeypatch.setattr(benches, "load_dataset", load)
     data = bench_for(cells[""].setting, harmed)
     assert (data.images[rows] == 255).all()
     data.labels[rows] = (data.labels[rows] + 1) % 3
@@ -229,8 +229,8 @@ def test_evaluation_leaves_the_model_as_it_was(home, bench):
     model = data.fresh(0, "original")
     before = {n: t.clone() for n, t in model.state_dict().items()}
 
-    first = evaluate(data, model, plan.splits[0])
-    second = evaluate(data, model, plan.splits[0])
+    first = evaluate(data, model, plan.blocks[0].splits[0])
+    second = evaluate(data, model, plan.blocks[0].splits[0])
 
     assert differing(before, model.state_dict()) == []
     assert model.training

@@ -98,7 +98,7 @@ def test_a_killed_write_is_never_read(store, monkeypatch):
             raise KeyboardInterrupt
         real(path, data)
 
-    monkeypatch.setattr("mubench.storage.files.write_atomic", killed)
+    monkeypatch.setattr("mubench.storage.store.write_atomic", killed)
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
     with pytest.raises(KeyboardInterrupt):
         store.put(KEY, ABOUT_IT, arrays())

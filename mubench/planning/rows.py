@@ -1,0 +1,82 @@
+"""The rows of a suite's table: which there are, in which order, with which parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mubench.api.method import MethodSpec
+from mubench.discovery.methods import Registry
+from mubench.planning.suite import Suite
+
+# From the top of the table to its bottom.
+ROLES = ("reference", "baseline", "floor", "method")
+
+
+class Status(StrEnum):
+    """How a row or a cell stands in tables."""
+
+    OK = "ok"
+    FAILED = "FAILED"
+    MISSING = "missing"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of the table: its cells' keys by seed, or a status and the reason why there are none.
+
+    role: "reference", "baseline", "floor" or "method".
+    """
+
+    name: str
+    role: str
+    keys: dict[int, str] = field(default_factory=dict)
+    status: str = ""
+    reason: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def table_rows(suite: Suite, registry: Registry, where: str) -> list[tuple[TableRow, MethodSpec | None]]:
+    """The rows in the table's order, without keys, and the method of each (None: it cannot be loaded).
+
+    Raises UsageError, naming `where`, for a method, parameter or name that cannot be used.
+    """
+    reference, baseline = registry.by_role("reference"), registry.by_role("baseline")
+    rows: list[tuple[TableRow, MethodSpec | None]] = []
+    broken: list[tuple[TableRow, MethodSpec | None]] = []
+    for name, options in {reference.name: {}, baseline.name: {}, **suite.methods}.items():
+        if name in registry.broken and name not in registry.methods:
+            reason = registry.broken[name]
+            broken.append((TableRow(name, "method", status=Status.FAILED, reason=reason), None))
+            continue
+        spec = registry.get(name, where)
+        parameters = spec.bind(options, f"{where}: [methods.{name}]")
+        rows.append((TableRow(name, spec.role, parameters=parameters), spec))
+        if suite.floor and spec is reference:
+            rows.append((TableRow(f"{name} (again)", "floor", parameters=parameters), spec))
+    for variant in suite.variants:
+        place = f"{where}: variant {variant.name!r}"
+        spec = registry.get(variant.base, place)
+        parameters = spec.bind({**suite.methods.get(variant.base, {}), **variant.parameters}, place)
+        rows.append((TableRow(variant.name, spec.role, parameters=parameters), spec))
+    return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
+
+
+def select(suite: Suite, registry: Registry, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:
+    """The suite with only the rows in `names` (all if empty), and the plugins' methods in `extra`."""
+    joined = {spec.name: suite.methods.get(spec.name, {}) for spec in extra}
+    if not names:
+        return suite.model_copy(update={"methods": {**suite.methods, **joined}})
+    variants = {v.name: v for v in suite.variants}
+    for name in names:
+        if name not in variants and name not in registry.broken:
+            registry.get(name, "--methods")
+    methods = {n: suite.methods.get(n, {}) for n in names if n not in variants}
+    kept = [
+        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})
+        for v in (variants[n] for n in names if n in variants)
+    ]
+    return suite.model_copy(update={"methods": {**methods, **joined}, "variants": kept})
