@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
-from typing import Any
 
+from mubench.api.method import MethodSpec
 from mubench.discovery.methods import Registry
 from mubench.discovery.models import check_model
 from mubench.errors import UsageError, error_context
 from mubench.planning.cell import Cell, DataSetting, Setting, Stream
 from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.device import resolve_device, resolve_precision
+from mubench.planning.device import processor, resolve_device, resolve_precision
+from mubench.planning.keys import method_facts, original_facts
 from mubench.planning.rows import Status, TableRow, table_rows
-from mubench.planning.splits import Split, forget_indices, make_sets
+from mubench.planning.splits import Split, forget_indices, make_partition
 from mubench.planning.suite import EVERY, MEAN, ClassForget, Forget, Suite
 from mubench.storage.files import key_of
 from mubench.storage.store import Store
-from mubench.version import NUMERICS
 
 
 @dataclass(frozen=True)
@@ -105,19 +103,15 @@ def make_plan(
     with error_context(where):
         dataset = _load(suite, store)
         labels, classes = dataset.raw.labels, dataset.raw.classes
-        train, val, test, seen = make_sets(suite.split, labels, dataset.raw.test, suite.val_percent, classes)
+        partition = make_partition(suite.split, labels, dataset.raw.test, suite.val_percent, classes)
         forget_by_label = forget_sets(suite.forget, classes)
         splits = {
-            label: {
-                seed: Split(train, val, test, *forget_indices(forget, train, labels, classes, seed), seen)
-                for seed in suite.seeds
-            }
+            (label, seed): Split(partition, *forget_indices(forget, partition.train, labels, classes, seed))
             for label, forget in forget_by_label.items()
+            for seed in suite.seeds
         }
-
-    data = DataSetting(suite.dataset, suite.data, dataset.digest, suite.split, suite.val_percent)
     setting = Setting(
-        data=data,
+        data=DataSetting(suite.dataset, suite.data, dataset.digest, suite.split, suite.val_percent),
         model=suite.model,
         recipe=suite.original,
         batch_size=suite.batch_size,
@@ -127,57 +121,44 @@ def make_plan(
         device=device,
         timeout=suite.timeout,
     )
-    base = next(iter(next(iter(splits.values())).values())).manifest()
-    common = {
-        "numerics": NUMERICS,
-        "torch": metadata.version("torch"),
-        "data": dataset.digest,
-        "split": [base[part]["sha256"] for part in ("val", "test")]
-        + [_digest(train if seen is None else seen)],
-        "model": suite.model,
-        "recipe": suite.original.model_dump(),
-        "batch_size": suite.batch_size,
-        "precision": precision,
-        "device": device,
-        "threads": suite.threads if device == "cpu" else 0,
-    }
+    machine = processor(device)
     originals = {
-        seed: Cell(key_of({**common, "original": seed}), setting, seed, Stream.ORIGINAL)
+        seed: Cell(key_of(original_facts(setting, partition, machine, seed)), setting, seed, Stream.ORIGINAL)
         for seed in suite.seeds
     }
     cells = {cell.key: cell for cell in originals.values()}
     blocks = []
     for label, forget in forget_by_label.items():
         of_block = replace(setting, forget=forget)
+        of_seed = {seed: splits[label, seed] for seed in suite.seeds}
         table: list[TableRow] = []
         for row, spec in rows:
             if spec is None:
                 table.append(row)
-                continue
-            if forget.scenario not in spec.scenarios:
+            elif forget.scenario not in spec.scenarios:
                 reason = f"not for {forget.scenario} forgetting, only {', '.join(spec.scenarios)}"
                 table.append(replace(row, status=Status.SKIPPED, reason=reason))
-                continue
-            stream = Stream.AGAIN if row.role == "floor" else Stream.UNLEARN
-            keys = {}
-            for seed, split in splits[label].items():
-                start = originals[seed].key
-                facts = {
-                    "original": start,
-                    "forget": _digest(split.forget),
-                    "forgotten": list(split.forgotten),
-                    "method": [spec.source, spec.function],
-                    "parameters": row.parameters,
-                    "seed": seed,
-                    "run": stream,
-                }
-                key = keys[seed] = key_of(facts)
-                if key not in cells:
-                    cells[key] = Cell(key, of_block, seed, stream, spec, row.parameters, start, split.digest)
-            table.append(replace(row, keys=keys))
-        blocks.append(Block(label, table, splits[label]))
+            else:
+                made = _cells(row, spec, of_block, of_seed, originals)
+                for cell in made.values():
+                    cells.setdefault(cell.key, cell)
+                table.append(replace(row, keys={seed: cell.key for seed, cell in made.items()}))
+        blocks.append(Block(label, table, of_seed))
     return Plan(suite, dataset, device, precision, blocks, list(cells.values()))
 
 
-def _digest(indices: Any) -> str:
-    return hashlib.sha256(json.dumps(indices.tolist()).encode()).hexdigest()
+def _cells(
+    row: TableRow,
+    spec: MethodSpec,
+    setting: Setting,
+    splits: Mapping[int, Split],
+    originals: Mapping[int, Cell],
+) -> dict[int, Cell]:
+    """Seed -> the row's cell."""
+    stream = Stream.AGAIN if row.role == "floor" else Stream.UNLEARN
+    cells = {}
+    for seed, split in splits.items():
+        start = originals[seed].key
+        key = key_of(method_facts(start, split, spec, row.parameters, seed, stream))
+        cells[seed] = Cell(key, setting, seed, stream, spec, row.parameters, start, split.digest)
+    return cells

@@ -92,14 +92,14 @@ def _to_forget(plan: Plan) -> str:
 
 def _legacy_note(plan: Plan) -> list[str]:
     """How far a legacy split's original is off, loudly: its rows look as if they forgot something."""
-    split = next(iter(plan.blocks[0].splits.values()))
-    if split.original is None:
+    parts = next(iter(plan.blocks[0].splits.values())).partition
+    if parts.original is None:
         return []
-    per_class = np.bincount(plan.dataset.raw.labels[split.unseen], minlength=plan.dataset.num_classes)
+    per_class = np.bincount(plan.dataset.raw.labels[parts.unseen], minlength=plan.dataset.num_classes)
     return [
-        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(split.unseen):,} of the "
-        f"{len(split.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
-        f"class), and was trained on {len(split.val_seen):,} of the {len(split.val):,} validation images.",
+        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(parts.unseen):,} of the "
+        f"{len(parts.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
+        f"class), and was trained on {len(parts.val_seen):,} of the {len(parts.val):,} validation images.",
         "LEGACY SPLIT: this is the flaw of the published code, kept to reproduce published rows; UA and RA "
         "of every row but Retrain contain it. Never compare with rows of the clean split.",
     ]

@@ -102,9 +102,9 @@ def test_a_plugins_source_decides_its_row_alone(planned, plugin_file):
 
 def test_the_versions_of_torch_and_of_our_numerics_decide(planned, monkeypatch):
     found = [planned()]
-    monkeypatch.setattr("mubench.planning.plan.NUMERICS", 99)
+    monkeypatch.setattr("mubench.planning.keys.NUMERICS", 99)
     found.append(planned())
-    monkeypatch.setattr("mubench.planning.plan.metadata.version", lambda _: "99")
+    monkeypatch.setattr("mubench.planning.keys.metadata.version", lambda _: "99")
     found.append(planned())
 
     for row in found[0]:

@@ -1,5 +1,6 @@
 """From a suite to recorded cells: what a key says, what is skipped or refused, what Retrain may know."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from mubench.errors import UsageError
+from mubench.planning import plan as plans
 from mubench.planning.cell import CELL
+from mubench.planning.splits import digest_of
 from mubench.reporting import results
 from mubench.running import bench as benches
 from mubench.running.bench import Bench, bench_for
@@ -243,3 +246,48 @@ def test_captions_name_the_profile(bench):
 
     assert results.from_plan(quick, "tiny", {"profile": "quick"}).notes[0] == "Profile: quick."
     assert not any("Profile" in note for note in results.from_plan(full, "tiny", {"seeds": [3]}).notes)
+
+
+def test_planning_takes_steps_in_proportion_to_the_cells(bench, monkeypatch):
+    row = '[[variants]]\nname = "FT {0}"\nbase = "FT"\nparameters = {{ lr = {1} }}\n'
+    steps = 0
+
+    def count(frame, event, _):
+        nonlocal steps
+        if not frame.f_code.co_filename.endswith("planning/plan.py"):
+            return None
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return count
+
+    def planned(*arguments):
+        sys.settrace(count)
+        try:
+            return real(*arguments)
+        finally:
+            sys.settrace(None)
+
+    real = plans.make_plan
+    monkeypatch.setattr(plans, "make_plan", planned)
+    found = []
+    for rows in (17, 77):  # with Retrain, Original and the originals: four times as many cells
+        steps = 0
+        tables = "".join(row.format(i, (i + 1) / 1e4) for i in range(rows))
+        plan = bench(f"seeds = {list(range(10))}", tables=tables, dry=True)
+        assert len(plan.cells) == 10 * (rows + 3)
+        found.append(steps)
+
+    assert 0 < found[1] < 4.5 * found[0]
+
+
+def test_each_list_of_indices_is_digested_once(bench, monkeypatch):
+    digested = []
+    monkeypatch.setattr(
+        "mubench.planning.splits.digest_of",
+        lambda indices, real=digest_of: digested.append(id(indices)) or real(indices),
+    )
+
+    bench('seeds = [0, 1]\nmethods = ["Retrain", "FT", "GA", "RL"]', dry=True)
+
+    # train, validation and test, and forget and retain of each seed
+    assert len(digested) == len(set(digested)) == 3 + 2 * 2
