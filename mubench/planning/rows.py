@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Any
 
 from mubench.api.method import MethodSpec
 from mubench.discovery.methods import Registry
+from mubench.errors import UsageError
 from mubench.planning.suite import Suite
 
 # From the top of the table to its bottom.
@@ -45,6 +47,7 @@ def table_rows(suite: Suite, registry: Registry, where: str) -> list[tuple[Table
     Raises UsageError, naming `where`, for a method, parameter or name that cannot be used.
     """
     reference, baseline = registry.by_role("reference"), registry.by_role("baseline")
+    again = f"{reference.name} (again)"
     rows: list[tuple[TableRow, MethodSpec | None]] = []
     broken: list[tuple[TableRow, MethodSpec | None]] = []
     for name, options in {reference.name: {}, baseline.name: {}, **suite.methods}.items():
@@ -56,13 +59,32 @@ def table_rows(suite: Suite, registry: Registry, where: str) -> list[tuple[Table
         parameters = spec.bind(options, f"{where}: [methods.{name}]")
         rows.append((TableRow(name, spec.role, parameters=parameters), spec))
         if suite.floor and spec is reference:
-            rows.append((TableRow(f"{name} (again)", "floor", parameters=parameters), spec))
+            rows.append((TableRow(again, "floor", parameters=parameters), spec))
     for variant in suite.variants:
         place = f"{where}: variant {variant.name!r}"
         spec = registry.get(variant.base, place)
         parameters = spec.bind({**suite.methods.get(variant.base, {}), **variant.parameters}, place)
-        rows.append((TableRow(variant.name, spec.role, parameters=parameters), spec))
+        # there is one reference; a variant of it is compared with it like any other row
+        role = "method" if spec is reference else spec.role
+        rows.append((TableRow(variant.name, role, parameters=parameters), spec))
+    names = [row.name for row, _ in [*rows, *broken]]
+    _check_names(names if suite.floor else [*names, again], (reference.name, baseline.name, again), where)
     return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
+
+
+def _check_names(names: Sequence[str], reserved: Sequence[str], where: str) -> None:
+    """UsageError if two rows are called the same, or one like a row that joins by itself.
+
+    Only here are all names known: selection and plugins bring some. The numbers of a row are found by
+    its name, so one of two would show the other's.
+    """
+    for name, count in Counter(names).items():
+        if count > 1 and name in reserved:
+            raise UsageError(
+                f"{where}: a row is called {name!r}, the name of a row that joins by itself; rename it"
+            )
+        if count > 1:
+            raise UsageError(f"{where}: two rows are called {name!r}; rename one of them")
 
 
 def select(suite: Suite, registry: Registry, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:

@@ -1,5 +1,6 @@
 """From a suite to recorded cells: what a key says, what is skipped or refused, what Retrain may know."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -147,6 +148,35 @@ def test_variants_of_methods_or_parameters_that_do_not_exist(bench):
         table = f'[[variants]]\nname = "X"\nbase = "{base}"\nparameters = {parameters}'
         with pytest.raises(UsageError, match=message):
             bench(tables=table, dry=True)
+
+
+@pytest.mark.parametrize("name", ["Retrain", "Original", "Retrain (again)"])
+@pytest.mark.parametrize("floor", ["true", "false"])
+def test_names_of_rows_that_join_by_themselves_are_reserved(bench, name, floor):
+    table = f'[[variants]]\nname = "{name}"\nbase = "FT"'
+    message = re.escape(f"a row is called {name!r}, the name of a row that joins by itself")
+
+    with pytest.raises(UsageError, match=rf"tiny\.toml: {message}"):
+        bench(f'methods = ["FT"]\nfloor = {floor}', tables=table, dry=True)
+
+
+@pytest.mark.parametrize("methods", [None, "Mine,FT"])
+def test_a_plugin_called_like_a_variant_is_refused(bench, plugin_file, methods):
+    """Selection and plugins come after the suite's file was checked."""
+    table = '[[variants]]\nname = "Mine"\nbase = "FT"'
+
+    with pytest.raises(UsageError, match=r"tiny\.toml: two rows are called 'Mine'"):
+        bench('methods = ["FT"]', plugins=[plugin_file(MINE)], tables=table, dry=True, methods=methods)
+
+
+def test_a_variant_of_retrain_is_a_row_that_is_compared_with_it(bench):
+    table = '[[variants]]\nname = "Retrain too"\nbase = "Retrain"'
+
+    assert [(r.name, r.role) for r in bench(tables=table, dry=True).rows] == [
+        ("Retrain", "reference"),
+        ("Original", "baseline"),
+        ("Retrain too", "method"),
+    ]
 
 
 def test_a_method_outside_its_scenarios_is_skipped_with_the_reason(bench, plugin_file):
