@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
+    request.store.check_writable()
     plan = prepare(request)
     results.check_writable(request.folder)
     for split in (s for block in plan.blocks for s in block.splits.values()):
@@ -42,14 +43,12 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         with _progress(errors, len(missing)) as report:
             outcomes = execute(missing, request.store, jobs, report)
     except KeyboardInterrupt:
-        request.store.forget_checks()
         left = len(plan.missing(request.store, request.exclusive_timing))
         errors.print(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
         )
         return 130
-    request.store.forget_checks()
     found = results.from_plan(plan, Path(request.suite).stem, _marks(request))
     code = _show(found, request.store, request.folder, console, errors)
     failed = {o.cell.key: o for o in outcomes if o.status == "failed"}

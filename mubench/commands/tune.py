@@ -193,6 +193,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
     path, loaded = read(request)
+    request.store.check_writable()
     known = registry.load(request.plugins, request.store.root / "specs")
     best: dict[str, dict[str, Any]] | None = None
     for stage in ("spread over the search space", "close to the best"):

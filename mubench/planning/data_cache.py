@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.api.dataset import ImageSpec, Raw
 from mubench.api.parameter import fits
 from mubench.discovery.datasets import REQUIRED, Source, datasets
 from mubench.errors import UsageError, class_label, suggestion, unknown
-from mubench.storage.files import write_atomic
+from mubench.storage.files import lock_file, write_atomic
 from mubench.streams import numpy_stream
 
 # Of the cache; another one is not read.
@@ -127,7 +126,6 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
         code = hashlib.sha256(source.file.read_bytes()).hexdigest()
         facts = [FORMAT, name, dict(sorted(own.items())), code, mark]
         folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
-        cache.mkdir(parents=True, exist_ok=True)
         raw, digest = _cached(folder, verify) or _decode(source, own, folder, verify)
     except (TypeError, ValueError) as error:
         raise UsageError(f"dataset {name!r}: {error}") from None
@@ -159,15 +157,25 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
 
 
 def _decode(source: Source, options: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
-    """Decode and keep; of several runs at once, one does it and the others wait."""
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    """Decode, and keep it if the cache can be written; of several runs at once, one does and others wait."""
+    if not _writable(folder.parent):
+        return _fresh(source, options)
+    with lock_file(folder.with_name(f"{folder.name}.lock")):
         saved = _cached(folder, verify)
         if saved is None:
-            raw = source.function(**options)
-            digest = _digest(raw)
-            _write(raw, digest, folder)
-            saved = raw, digest
+            saved = _fresh(source, options)
+            _write(*saved, folder)
     return saved
+
+
+def _fresh(source: Source, options: Mapping[str, Any]) -> tuple[Raw, str]:
+    raw = source.function(**options)
+    return raw, _digest(raw)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in the folder, or the folder itself."""
+    return os.access(next(p for p in (folder, *folder.parents) if p.exists()), os.W_OK)
 
 
 def subset(
