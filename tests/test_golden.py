@@ -20,10 +20,9 @@ from mubench.api.images import Augmentation, ImageSet
 from mubench.api.masks import describe
 from mubench.api.outputs import SETS, Outputs
 from mubench.api.training import multistep
-from mubench.discovery.methods import load
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
-from mubench.planning.splits import forget_indices, make_sets
+from mubench.planning.splits import forget_indices, make_partition
 from mubench.planning.suite import ClassForget, RandomForget
 from mubench.reporting.evaluate import evaluate_row
 from mubench.streams import numpy_stream, stream_seed
@@ -66,7 +65,8 @@ def image_set(augmentation=Augmentation(1, flip=True)):  # noqa: B008 - it is fr
 
 def small_cnn():
     """A model of the registry with weights of a named stream."""
-    return build("small-cnn", 3, torch.tensor([0.5]), torch.tensor([0.3]), rng("init")).train()
+    spec = Catalogue().models["small-cnn"]
+    return build(spec, 3, torch.tensor([0.5]), torch.tensor([0.3]), rng("init")).train()
 
 
 def outputs_of(seed, forgotten=()):
@@ -94,9 +94,10 @@ def splits():
     labels, test = np.arange(400) % 4, np.arange(400) >= 300
     found = {}
     for kind in ("clean", "salun-legacy"):
-        parts = make_sets(kind, labels, test, 10)
-        found[kind] = [digest(part) for part in parts if part is not None]
-    train = make_sets("clean", labels, test, 10)[0]
+        part = make_partition(kind, labels, test, 10)
+        sets = (part.train, part.val, part.test, part.original)
+        found[kind] = [digest(indices) for indices in sets if indices is not None]
+    train = make_partition("clean", labels, test, 10).train
     for name, forget in (
         ("random", RandomForget(scenario="random", percent=20)),
         ("class", ClassForget(scenario="class", **{"class": 2})),
@@ -198,7 +199,7 @@ def test_training(part):
 
 def test_metrics():
     values = {}
-    for name, metric in all_metrics().items():
+    for name, metric in Catalogue().metrics.items():
         for forgotten in ((), (1,)):
             rows, references = ([outputs_of(s, forgotten) for s in seeds] for seeds in ((0, 1), (2, 3)))
             values[f"metric {name} {forgotten}"] = evaluate_row({name: metric}, rows, references)
@@ -213,7 +214,7 @@ def parameters(spec):
 
 
 def test_methods(bench):
-    methods = load().methods
+    methods = Catalogue().methods
     options = {name: parameters(spec) for name, spec in methods.items()}
     tables = [
         f"[methods.{json.dumps(n)}]\n" + "".join(f"{k} = {v}\n" for k, v in o.items())

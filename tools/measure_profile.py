@@ -43,7 +43,6 @@ def main(name: str) -> None:
         jobs = default_jobs(plan.device, plan.suite.threads)
         with part("workers"):
             execute(plan.missing(store), store, jobs)
-        store.forget_checks()
         found = results.from_plan(plan, name, {})
         with part("attacks and other metrics"):
             cells = results.cells_frame(found, store)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
-from mubench.planning.splits import Split, forget_indices, make_split
+from mubench.planning.splits import Partition, Split, forget_indices, make_split
 from mubench.planning.suite import Forget
 from mubench.streams import numpy_stream
 
@@ -26,9 +26,9 @@ def draw(raw):
     """`draw(seed, scenario=..., ...)` -> the Split of a forget set described like in a suite."""
 
     def make(seed=0, **forget):
-        train, val, test = make_split(raw.labels, raw.test, 10.0)
+        parts = Partition(*make_split(raw.labels, raw.test, 10.0))
         chosen = FORGET.validate_python(forget or {"scenario": "random", "percent": 25.0})
-        return Split(train, val, test, *forget_indices(chosen, train, raw.labels, raw.classes, seed))
+        return Split(parts, *forget_indices(chosen, parts.train, raw.labels, raw.classes, seed))
 
     return make
 
@@ -158,13 +158,16 @@ def test_a_class_without_training_or_validation_images(raw, percent):
     ],
 )
 def test_sets_that_overlap_are_refused(parts, message):
+    *partition, forget = (np.array(p, dtype=np.int64) for p in parts)
+
     with pytest.raises(AssertionError, match=message):
-        Split(*(np.array(p, dtype=np.int64) for p in parts))
+        Split(Partition(*partition), forget)
 
 
 def test_manifest_by_hand():
     parts = {"train": [0, 1, 300], "val": [2], "test": [3, 4], "forget": [300], "retain": [0, 1]}
-    split = Split(*(np.array(parts[p]) for p in ("train", "val", "test", "forget")))
+    train, val, test, forget, _ = (np.array(indices) for indices in parts.values())
+    split = Split(Partition(train, val, test), forget)
 
     manifest = split.manifest()
 
