@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.errors import UsageError, class_label
+from mubench.errors import UsageError, class_label, quote, unknown
 from mubench.planning.legacy_split import legacy_split
 from mubench.planning.suite import EVERY, ClassForget, Forget, IndicesForget, RandomForget, SplitKind
+from mubench.storage.files import read_text
 from mubench.streams import numpy_stream
 
 Indices = NDArray[np.int64]
+# Of a file of indices: some ten million of them.
+MOST_BYTES = 100_000_000
 
 
 def digest_of(indices: Indices) -> str:
@@ -190,14 +194,9 @@ def forget_indices(
             chosen = numpy_stream(seed, "forget").permutation(train)[:count]
             what = f"{percent:g} % of {len(train)} training images"
         case ClassForget(target=target):
-            if target == EVERY:
-                raise UsageError(f'forget.class = "{EVERY}" is one forget set per class, not one forget set')
-            if target >= len(classes):
-                raise UsageError(
-                    f"forget.class = {target} is out of range: there are classes 0..{len(classes) - 1}"
-                )
-            chosen, forgotten = train[labels[train] == target], (target,)
-            what = f"class {target} ({classes[target]})"
+            k = class_number(target, classes)
+            chosen, forgotten = train[labels[train] == k], (k,)
+            what = f"class {k} ({classes[k]})"
         case IndicesForget(file=file):
             chosen, what = _from_file(Path(file), train), f"the indices of {file}"
     if not 0 < len(chosen) < len(train):
@@ -207,25 +206,42 @@ def forget_indices(
     emptied = np.flatnonzero((taken > 0) & (taken == np.bincount(labels[train], minlength=len(classes))))
     emptied = np.setdiff1d(emptied, forgotten)
     if len(emptied):
-        k = emptied[0]
         raise UsageError(
-            f"{what}: with forget seed {seed} no training image of {class_label(k, classes)} remains; "
-            "forget fewer, or forget the class as a whole"
+            f"{what}: with forget seed {seed} no training image of {class_label(emptied[0], classes)} "
+            "remains; forget fewer, or forget the class as a whole"
         )
     return np.sort(chosen), forgotten
 
 
+def class_number(target: int | str, classes: Sequence[str]) -> int:
+    """The number of a class given by number or name; UsageError if there is no such class."""
+    if target == EVERY:
+        raise UsageError(f'forget.class = "{EVERY}" is one forget set per class, not one forget set')
+    if isinstance(target, int):
+        if target >= len(classes):
+            raise UsageError(
+                f"forget.class = {target} is out of range: there are classes 0..{len(classes) - 1}"
+            )
+        return target
+    numbers = [k for k, name in enumerate(classes) if name == target]
+    if not numbers:
+        raise unknown("class", target, [*classes, EVERY], "forget.class")
+    if len(numbers) > 1:
+        raise UsageError(f"forget.class: classes {numbers} are all called {quote(target)}; give a number")
+    return numbers[0]
+
+
 def _from_file(path: Path, train: Indices) -> Indices:
+    where = f"forget.file {quote(str(path))[1:-1]}"
     try:
-        words = path.read_text(encoding="utf-8").split()
-        chosen = np.array([int(w) for w in words], dtype=np.int64)
+        chosen = np.array([int(word) for word in read_text(path, MOST_BYTES).split()], dtype=np.int64)
     except OSError as error:
-        raise UsageError(f"forget.file {path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"forget.file {path}: one dataset index a line is needed: {error}") from None
+        raise UsageError(f"{where}: cannot be read: {error.strerror}") from None
+    except (ValueError, OverflowError):
+        raise UsageError(f"{where}: one dataset index a line is needed") from None
     strange = chosen[~np.isin(chosen, train)]
     if len(strange):
-        raise UsageError(f"forget.file {path}: index {strange[0]} is not a training image")
+        raise UsageError(f"{where}: index {strange[0]} is not a training image")
     if len(np.unique(chosen)) < len(chosen):
-        raise UsageError(f"forget.file {path}: an index is named twice")
+        raise UsageError(f"{where}: an index is named twice")
     return chosen

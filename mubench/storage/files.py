@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +37,19 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of an ordinary file of at most `limit` bytes; a pipe or device would never end.
+
+    Raises OSError, whose `strerror` says so, for anything else.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    if about.st_size > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def open_new(path: Path) -> BinaryIO:

@@ -85,6 +85,12 @@ def test_the_originals_key_holds_no_forget_set(planned, forget):
     assert {row for row in base if found[row] == base[row]} == {""}
 
 
+def test_the_name_of_a_class_gives_the_keys_of_its_number(planned):
+    one, two = (planned(f'forget = {{ scenario = "class", class = {c} }}') for c in (1, '"b"'))
+
+    assert one == two
+
+
 def test_seeds_and_the_second_retrain_have_keys_of_their_own(planned):
     found = planned("seeds = [0, 1]\nfloor = true")
 

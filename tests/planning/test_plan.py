@@ -117,39 +117,6 @@ def test_rows_stand_in_the_tables_order_and_retrain_and_original_always_join(ben
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ('methods = ["FTT"]', r"unknown method 'FTT' in .*tiny\.toml\. Did you mean 'FT'"),
-        (
-            "methods = { FT = { lrr = 1 } }",
-            r"unknown parameter 'lrr' in .*\[methods\.FT\]\. Did you mean 'lr'",
-        ),
-        ('methods = { FT = { lr = "x" } }', r"\[methods\.FT\]: lr = 'x' is not float"),
-        ('model = "small-cn"', "unknown model 'small-cn'.*Did you mean 'small-cnn'"),
-        ('dataset = "blob"', "unknown dataset 'blob'.*Did you mean 'blobs'"),
-        ("data = { size = 3 }", "dataset 'blobs': unknown option 'size'"),
-        ('forget = { scenario = "class", class = 3 }', r"out of range: there are classes 0\.\.2"),
-        ("metrics = { mia = { pol = true } }", r"\[metrics\]: .*pol"),
-        ("metrics = { maa = {} }", "unknown metric 'maa'.*Did you mean 'mia'"),
-    ],
-)
-def test_what_a_suite_names_is_checked_before_anything_runs(bench, change, message):
-    with pytest.raises(UsageError, match=message):
-        bench(change)
-
-
-def test_variants_of_methods_or_parameters_that_do_not_exist(bench):
-    for base, parameters, message in (
-        ("FTT", "{}", "variant 'X'.*Did you mean 'FT'"),
-        ("FT", "{ lrr = 1 }", "'lrr' in .*variant 'X'"),
-        ("FT", "{ lr = true }", "variant 'X': lr = True is not float"),
-    ):
-        table = f'[[variants]]\nname = "X"\nbase = "{base}"\nparameters = {parameters}'
-        with pytest.raises(UsageError, match=message):
-            bench(tables=table, dry=True)
-
-
 @pytest.mark.parametrize("name", ["Retrain", "Original", "Retrain (again)"])
 @pytest.mark.parametrize("floor", ["true", "false"])
 def test_names_of_rows_that_join_by_themselves_are_reserved(bench, name, floor):
