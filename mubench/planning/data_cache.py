@@ -1,7 +1,7 @@
 """Datasets: plugins that return uint8 arrays, decoded once and kept beside the store.
 
 A dataset is a function decorated with `@dataset(name)` that returns `Raw`. Files in
-`mubench/data/sets/` and modules of the entry-point group `mubench.datasets` are found by themselves.
+`mubench/datasets/` and modules of the entry-point group `mubench.datasets` are found by themselves.
 """
 
 from __future__ import annotations
