@@ -48,9 +48,13 @@ def resolve_precision(wanted: str, device: str) -> Literal["fp32", "bf16"]:
     return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_jobs(device: str, threads: int) -> int:
     """As many cells at once as there are cores for their threads; one on a GPU."""
     if device != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
+    return max(1, cores() // threads)

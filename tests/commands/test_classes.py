@@ -54,7 +54,7 @@ def test_the_cells_are_those_of_each_classs_own_suite(bench, keys):
 
     assert list(every.classes) == ["a", "b", "c"]
     for k, part in enumerate(every.parts):
-        own = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True, sets=(f"forget.class={k}",))
+        own = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True, set_options=(f"forget.class={k}",))
         assert keys(part) == keys(own)
         assert own.classes == {}
         assert {c.key for c in own.cells} <= {c.key for c in every.cells}
