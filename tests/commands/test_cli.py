@@ -20,25 +20,6 @@ def mine(model, task, *, lr: float = 0.1):
 """
 
 
-@pytest.fixture
-def call(home, made_up, no_pictures):
-    """`call(*words)` -> (exit code, stdout, stderr)."""
-
-    def run(*words):
-        result = CliRunner().invoke(main, [str(w) for w in words])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.stdout, result.stderr
-
-    return run
-
-
-@pytest.fixture
-def run(call, suite_file):
-    """`run(*words, change="")`: `mubench run` of the tiny suite in this process."""
-    return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
-
-
 def folders(home):
     return sorted(p.name for p in (home / "results").iterdir())
 
@@ -68,7 +49,10 @@ def test_a_failed_method_gives_1_and_the_table_is_still_written(run, home, plugi
     assert code == 1
     assert "FAILED" in out
     line = path.read_text().splitlines().index("    1 / 0") + 1
-    assert f"Mine failed at seed 0: ZeroDivisionError: division by zero (mine.py, line {line}); log: " in err
+    assert (
+        f"Mine failed at seed 0: ZeroDivisionError: division by zero (mine.py, line {line}); see: mubench show "
+        in err
+    )
     (folder,) = folders(home)
     table = pd.read_csv(home / "results" / folder / "table.csv").set_index("method")
     assert table["status"].to_dict() == {"Retrain": "ok", "Original": "ok", "Mine": "FAILED"}
@@ -94,8 +78,8 @@ def test_a_skipped_method_is_no_failure(run, plugin_file):
     [
         (["--methods", "FTT"], "unknown method 'FTT' in --methods. Did you mean 'FT'"),
         (["--methods", " , "], "--methods names no method"),
-        (["--seeds", 2], "--seeds 2: the suite has 1 seeds"),
-        (["--seeds", 0], "--seeds 0: "),
+        (["--seeds", 2], "--first-seeds 2: the suite has 1 seeds"),
+        (["--first-seeds", 0], "--first-seeds 0: "),
         (["--profile", "small"], "unknown profile 'small'. Known: none"),
         (["--set", "seeds"], "write key=value"),
         (["--set", "sedes=[1]"], "unknown key 'sedes'. Did you mean 'seeds'"),
@@ -111,6 +95,8 @@ def test_a_skipped_method_is_no_failure(run, plugin_file):
         (["--out", "tiny.toml/x"], "cannot be written: "),
         (["--store", "tiny.toml/x"], "cannot be written: "),
         (["--stroe", "x"], "No such option"),
+        (["--store", ""], "'--store': the path is empty"),
+        (["--publish", "--out", "x"], "--publish writes to results/published; leave out --out"),
     ],
 )
 def test_wrong_usage_gives_2_and_one_line_that_says_what(run, home, words, message):
@@ -200,12 +186,11 @@ def test_render_of_what_is_no_result(call, home, words, message):
     [
         ("methods", {"Retrain", "Original", "FT", "GA", "RL", "SalUn", "WSS-CL", "l1-sparse"}),
         ("suites", {"digits-random-10", "digits-random-50", "digits-class-3"}),
-        ("datasets", {"digits", "blobs"}),
+        ("datasets", {"digits", "cifar10"}),
         ("metrics", {"ua", "ra", "ta", "mia", "mia_svc"}),
     ],
 )
-def test_lists(call, monkeypatch, what, names):
-    monkeypatch.setattr("mubench.data.datasets", mubench.data.catalogue.datasets)
+def test_lists(call, what, names):
     code, out, _ = call("list", what)
     entries = json.loads(call("list", what, "--json")[1])
 
