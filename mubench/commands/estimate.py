@@ -141,7 +141,7 @@ def total_text(expected: Mapping[str, float | None], jobs: int) -> str:
     if unknown and not sum(known):
         return "an unknown time"
     text = duration(sum(known) / max(1, jobs))
-    return f"at least {text} ({unknown} cells of unknown time)" if unknown else f"about {text}"
+    return f"at least {text} (unknown for {unknown} of {len(expected)} cells)" if unknown else f"about {text}"
 
 
 def duration(seconds: float) -> str:

@@ -1,16 +1,15 @@
 """The command line: exit codes, messages for people, and what it leaves on the disk."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import mubench
-from mubench.cli import main
 
 MINE = """
 @method("Mine", sees="forget", cite="N", search={{"lr": log_uniform(1e-3, 1.0)}})
@@ -49,10 +48,8 @@ def test_a_failed_method_gives_1_and_the_table_is_still_written(run, home, plugi
     assert code == 1
     assert "FAILED" in out
     line = path.read_text().splitlines().index("    1 / 0") + 1
-    assert (
-        f"Mine failed at seed 0: ZeroDivisionError: division by zero (mine.py, line {line}); see: mubench show "
-        in err
-    )
+    reason = f"ZeroDivisionError: division by zero (mine.py, line {line})"
+    assert f"Mine failed at seed 0: {reason}; see: mubench show record " in err
     (folder,) = folders(home)
     table = pd.read_csv(home / "results" / folder / "table.csv").set_index("method")
     assert table["status"].to_dict() == {"Retrain": "ok", "Original": "ok", "Mine": "FAILED"}
@@ -233,6 +230,48 @@ def test_names_that_do_not_exist(call, words, message):
 
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_every_line_of_help_is_whole_on_80_columns(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call("--help")
+
+    commands = [line for line in out.partition("Commands:")[2].splitlines() if line]
+    assert code == 0
+    assert len(commands) == 7
+    assert all(line.endswith(".") and not line.endswith("..") for line in commands)
+
+
+@pytest.mark.parametrize("words", [("--frob",), ("run", "--frob"), ("speed", "--seconds", "nan")])
+def test_wrong_options_take_one_line(call, words):
+    code, out, err = call(*words)
+
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert words[-1] in err
+
+
+def test_the_words_of_users_are_printed_as_they_are(run, plugin_file):
+    path = plugin_file(MINE.format("raise ValueError('nothing in [/home/me] or [abc]\\x1b[2J')"))
+    change = 'title = "[/x] tiny"\nmethods = []'
+
+    code, out, err = run("--plugin", path, "--out", "[b]out[/c]", change=change)
+
+    assert code == 1
+    assert "[/x] tiny" in out
+    assert "[/x] tiny: 4 cells" in err
+    assert "ValueError: nothing in [/home/me] or [abc]\\x1b[2J (mine.py" in err
+    assert "\x1b" not in err
+    assert "written to [b]out[/c]/" in err
+
+
+def test_a_folder_of_data_can_be_named(call, home, monkeypatch):
+    monkeypatch.delenv("MUBENCH_DATA", raising=False)
+    code, _, err = call("run", "--suite", "cifar10-random-10", "--data-root", "nowhere", "--device", "cpu")
+
+    assert code == 2
+    assert f"{home / 'nowhere'}" in err
+    os.environ.pop("MUBENCH_DATA")
 
 
 def test_help_and_version_and_what_needs_no_torch_do_not_import_it(tmp_path):
