@@ -70,12 +70,14 @@ def measured_rate(plan: Plan, store: Store) -> float | None:
     }
     # in a process of its own: this one needs neither torch nor memory on the device
     command = [sys.executable, "-P", "-c", MEASURE, json.dumps(work), plan.precision]
-    with suppress(OSError, ValueError, subprocess.SubprocessError):
+    try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=MEASURE_LIMIT)
         rate = float(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    with suppress(OSError):  # a store that cannot be written is no reason to forget it now
         store.save_json("rates", key_of(rate_facts(plan.cells[0].setting)), rate)
-        return rate
-    return None
+    return rate
 
 
 def estimate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
 def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store, errors: Console) -> None:
     """A line for each row that failed: where, why, and the command that shows more."""
     failed = {o.cell.key: o.reason for o in outcomes if o.status == "failed"}
-    elsewhere = "" if store.root == default_store().absolute() else f" --store {store.root}"
+    elsewhere = "" if store.root == default_store().absolute() else f" --store {shlex.quote(str(store.root))}"
     for label, part in (plan.classes or {"": plan}).items():
         for row in part.rows:
             seeds = [seed for seed, key in row.keys.items() if key in failed]

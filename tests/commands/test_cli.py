@@ -251,17 +251,18 @@ def test_wrong_options_take_one_line(call, words):
     assert words[-1] in err
 
 
-def test_the_words_of_users_are_printed_as_they_are(run, plugin_file):
+def test_the_words_of_users_are_printed_as_they_are(run, home, plugin_file):
     path = plugin_file(MINE.format("raise ValueError('nothing in [/home/me] or [abc]\\x1b[2J')"))
     change = 'title = "[/x] tiny"\nmethods = []'
 
-    code, out, err = run("--plugin", path, "--out", "[b]out[/c]", change=change)
+    code, out, err = run("--plugin", path, "--out", "[b]out[/c]", "--store", "my store", change=change)
+    failed = next(line for line in err.splitlines() if line.startswith("Mine failed"))
 
     assert code == 1
     assert "[/x] tiny" in out
     assert "[/x] tiny: 4 cells" in err
-    assert "ValueError: nothing in [/home/me] or [abc]\\x1b[2J (mine.py" in err
-    assert "\x1b" not in err
+    assert "ValueError: nothing in [/home/me] or [abc]\\x1b[2J (mine.py" in failed
+    assert failed.endswith(f" --store '{home / 'my store'}'")
     assert "written to [b]out[/c]/" in err
 
 
