@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
     from mubench.api.metric import metric
+    from mubench.api.model import model
     from mubench.api.outputs import Outputs
     from mubench.api.parameter import choice, log_uniform
     from mubench.api.task import Task
@@ -37,6 +38,7 @@ _HOME = {
     "log_uniform": "parameter",
     "method": "method",
     "metric": "metric",
+    "model": "model",
     "saliency": "masks",
     "soft": "masks",
     "train": "training",
@@ -58,6 +60,7 @@ __all__ = [
     "log_uniform",
     "method",
     "metric",
+    "model",
     "saliency",
     "soft",
     "train",

@@ -259,10 +259,10 @@ def render(**options: Any) -> None:
 
 
 @main.command("list")
-@click.argument("what", metavar="methods|suites|datasets|metrics")
+@click.argument("what", metavar="methods|metrics|datasets|models|suites")
 @_options("plugin json")
 def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the methods, suites, datasets or metrics."""
+    """List the methods, metrics, datasets, models or suites."""
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)
@@ -270,11 +270,11 @@ def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("kind", metavar="method|suite|dataset|metric|record")
+@click.argument("kind", metavar="method|metric|dataset|model|suite|record")
 @click.argument("name")
 @_options("plugin store json")
 def show(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
-    """Show a method, suite, dataset, metric or record in full.
+    """Show a method, metric, dataset, model, suite or record in full.
 
     A method has a docstring, citation, parameters and search space. The NAME of a record is the first digits
     of its key, from cells.csv or a message.

@@ -7,7 +7,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models are slower on more
 os.environ.setdefault("MPLBACKEND", "agg")
 
-import numpy as np
 import pytest
 from suites import BLOBS
 
@@ -19,34 +18,21 @@ from mubench import Step, choice, cross_entropy_loss, log_uniform, method
 """
 
 
-def blobs():
-    """180 grey images of 8 x 8 pixels in 3 classes, 60 of them for testing: learnt in one epoch."""
-    from mubench.api.dataset import Raw
-
-    rng = np.random.default_rng(0)
-    labels = np.arange(180) % 3
-    images = rng.integers(0, 120, (180, 1, 8, 8))
-    for k in range(3):
-        images[labels == k, :, :, 2 * k : 2 * k + 4] += 120
-    return Raw(images.astype(np.uint8), labels, np.arange(180) >= 120, ("a", "b", "c"), padding=1)
-
-
 @pytest.fixture
-def raw():
+def raw(made_up):
     """The made-up dataset's arrays."""
-    return blobs()
+    from mubench.discovery.find import Catalogue, load_function
+
+    return load_function(Catalogue().datasets["blobs"])()
 
 
 @pytest.fixture
 def made_up(monkeypatch):
-    """The dataset "blobs", in this process only; workers have to make do with the real ones."""
-    from mubench.planning import data_cache as catalogue
+    """The dataset "blobs" among the built-in ones, in this process and those that it forks."""
+    import mubench.datasets
 
-    known = {
-        **catalogue.datasets(),
-        "blobs": catalogue.Source("blobs", "made-up blobs", blobs, Path(__file__)),
-    }
-    monkeypatch.setattr(catalogue, "datasets", lambda: known)
+    folder = str(Path(__file__).parent / "made_up")
+    monkeypatch.setattr(mubench.datasets, "__path__", [*mubench.datasets.__path__, folder])
 
 
 @pytest.fixture

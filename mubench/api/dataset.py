@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mubench.api.parameter import parameters_of
+from mubench.api.spec import Spec, doc_of, mark
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a dataset's images are like, whether they are here or not.
+    """The form of a dataset's images, whether they are here or not.
 
-    shape: (C, H, W). classes: K. padding, flip: as in `mubench.data.Raw`.
+    shape: (C, H, W). classes: K. padding, flip: as in `Raw`.
     """
 
     shape: tuple[int, int, int]
@@ -25,15 +28,36 @@ class ImageSpec:
     flip: bool = False
 
 
-def dataset(name: str, *, title: str = "", looks: ImageSpec | None = None) -> Callable[[F], F]:
-    """Declare a dataset: a function that returns `mubench.data.Raw` arrays.
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """Everything that is known of a dataset without reading it."""
 
-    Its keyword-only parameters are the dataset's options, set in a suite's `data` table. looks: if they
-    are always the same, `mubench speed` needs no images.
+    title: str
+    images: ImageSpec | None = None
+
+
+def dataset(name: str, *, title: str = "", images: ImageSpec | None = None) -> Callable[[F], F]:
+    """Declare a dataset: a function that returns `Raw` arrays.
+
+    Its keyword-only parameters are the dataset's options, set in a suite's `data` table; they need a type,
+    not a default. images: the form of the images, if it is always the same; then `mubench speed` needs none
+    of them. Where the files behind a dataset may change, a function `fingerprint(**options)` in the same
+    module returns a text that changes with them.
+
+    Raises TypeError, naming the function, if the signature cannot be used.
     """
 
     def declare(function: F) -> F:
-        function.__mubench_dataset__ = (name, title or name, looks)  # type: ignore[attr-defined]
+        where = f"dataset {name!r} ({function.__name__})"
+        spec = DatasetSpec(
+            name=name,
+            function=function.__name__,
+            doc=doc_of(function),
+            parameters=parameters_of(function, where, (), defaults=False),
+            title=title or name,
+            images=images,
+        )
+        mark(function, spec)
         return function
 
     return declare
@@ -65,7 +89,7 @@ class Raw:
             raise ValueError(f"labels must be 0..{len(self.classes) - 1} and not empty")
 
     @property
-    def looks(self) -> ImageSpec:
+    def spec(self) -> ImageSpec:
         """What the images are like."""
         channels, height, width = self.images.shape[1:]
         return ImageSpec((channels, height, width), len(self.classes), self.padding, self.flip)

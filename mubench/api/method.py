@@ -1,84 +1,62 @@
-"""What a plugin declares: `@method` turns a function's signature into its configuration.
+"""What a method declares: `@method` turns a function's signature into its configuration.
 
-The decorator returns the function unchanged, so one method can call another, and leaves a `MethodSpec`
-on it: plain data that can be listed, checked and cached without running anything.
+The decorator returns the function unchanged, so one method can call another.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_type_hints
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from mubench.api.parameter import Parameter, _parameter
-from mubench.errors import UsageError, unknown
+from mubench.api.parameter import parameters_of
+from mubench.api.spec import Spec, doc_of, mark
 
-Role = Literal["method", "baseline", "reference"]
-SetSeen = Literal["forget", "retain"]
-SCENARIOS = ("random", "class", "indices")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class MethodSpec:
-    """Everything the harness knows of a method without running it.
+class Role(StrEnum):
+    """What a row is for: exact retraining, the untouched original, or an unlearning method."""
 
-    `module` and `path` say where its function lives, `source` is the digest of its file and of the
-    methods' files it imports: an edit to either makes a new record.
-    """
+    REFERENCE = "reference"
+    BASELINE = "baseline"
+    METHOD = "method"
 
-    name: str
-    role: Role
-    sees: tuple[SetSeen, ...]
-    scenarios: tuple[str, ...]
-    cite: str
-    doc: str
-    function: str
-    parameters: tuple[Parameter, ...] = ()
+
+class Scenario(StrEnum):
+    """Which images are forgotten: a random share, whole classes, or those that a file lists."""
+
+    RANDOM = "random"
+    CLASS = "class"
+    INDICES = "indices"
+
+
+class SetSeen(StrEnum):
+    """The sets that a method may read."""
+
+    FORGET = "forget"
+    RETAIN = "retain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec(Spec):
+    """Everything that is known of a method without running it."""
+
+    role: Role = Role.METHOD
+    sees: tuple[SetSeen, ...] = ()
+    scenarios: tuple[Scenario, ...] = tuple(Scenario)
+    cite: str = ""
     search: Mapping[str, Any] = field(default_factory=dict)
-    module: str = ""
-    path: str = ""
-    source: str = ""
-
-    def bind(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """All parameters with `given` over the defaults; UsageError for a wrong name or type."""
-        known = {p.name: p for p in self.parameters}
-        for name in given:
-            if name not in known:
-                raise unknown("parameter", name, known, where)
-        return {n: p.check(given.get(n, p.default), where) for n, p in known.items()}
-
-
-def _parameters(function: Callable[..., Any], where: str) -> tuple[Parameter, ...]:
-    hints = get_type_hints(function)
-    positional, found = [], []
-    for p in inspect.signature(function).parameters.values():
-        if p.kind is p.KEYWORD_ONLY:
-            if p.default is p.empty:
-                raise TypeError(f"{where}: parameter {p.name} needs a default")
-            parameter = _parameter(p.name, hints.get(p.name), p.default, where)
-            try:
-                parameter.check(p.default, where)
-            except UsageError as error:
-                raise TypeError(f"the default does not fit: {error}") from None
-            found.append(parameter)
-        elif p.kind is p.POSITIONAL_OR_KEYWORD:
-            positional.append(p.name)
-        else:
-            raise TypeError(f"{where}: *args and **kwargs hide parameters; name them")
-    if positional != ["model", "task"]:
-        raise TypeError(f"{where}: the signature starts (model, task, *, ...), not {tuple(positional)}")
-    return tuple(found)
 
 
 def method(
     name: str,
     *,
-    sees: SetSeen | Iterable[SetSeen] = (),
-    role: Role = "method",
+    sees: str | Iterable[str] = (),
+    role: str = "method",
     cite: str = "",
-    scenarios: Iterable[str] = SCENARIOS,
+    scenarios: Iterable[str] = tuple(Scenario),
     search: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Declare an unlearning method: `function(model, task, *, hyper-parameters)`.
@@ -93,33 +71,32 @@ def method(
 
     Raises TypeError, naming the function, if the signature or a declaration cannot be used.
     """
-    seen: tuple[Any, ...] = (sees,) if isinstance(sees, str) else tuple(sees)
+    seen = (sees,) if isinstance(sees, str) else tuple(sees)
 
     def declare(function: F) -> F:
         where = f"method {name!r} ({function.__name__})"
-        for value, allowed, what in (
-            *((s, ("forget", "retain"), "sees") for s in seen),
-            *((s, SCENARIOS, "scenarios") for s in scenarios),
-            (role, ("method", "baseline", "reference"), "role"),
-        ):
-            if value not in allowed:
-                raise TypeError(f"{where}: {what} has {value!r}; it may hold {', '.join(allowed)}")
-        parameters = _parameters(function, where)
+
+        def member(kind: type[StrEnum], value: str, what: str) -> Any:
+            if value not in tuple(kind):
+                raise TypeError(f"{where}: {what} has {value!r}; it may hold {', '.join(kind)}")
+            return kind(value)
+
+        parameters = parameters_of(function, where, ("model", "task"))
         for key in search or {}:
             if key not in {p.name for p in parameters}:
                 raise TypeError(f"{where}: search names {key!r}, which is not a parameter")
         spec = MethodSpec(
             name=name,
-            role=role,
-            sees=seen,
-            scenarios=tuple(scenarios),
-            cite=cite,
-            doc=inspect.getdoc(function) or inspect.getdoc(inspect.getmodule(function)) or "",
             function=function.__name__,
+            doc=doc_of(function),
             parameters=parameters,
+            role=member(Role, role, "role"),
+            sees=tuple(member(SetSeen, s, "sees") for s in seen),
+            scenarios=tuple(member(Scenario, s, "scenarios") for s in scenarios),
+            cite=cite,
             search=dict(search or {}),
         )
-        function.__mubench__ = spec  # type: ignore[attr-defined]
+        mark(function, spec)
         return function
 
     return declare

@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from mubench.discovery.models import MODELS
+from mubench.api.model import ModelSpec
+from mubench.discovery.find import PACKAGES
 from mubench.planning.cell import Cell
 from mubench.planning.plan import Plan
 from mubench.planning.timing_key import rate_facts, timing_facts
@@ -24,9 +26,10 @@ from mubench.storage.store import Store
 # `mubench run` measures the rate first if at least this many images are to be trained by the recipe.
 LONG_WORK = 1_000_000
 MEASURE = """
-import json, sys
+import sys
+from pydantic import TypeAdapter
 from mubench.running.speed import Workload, ours, rates
-work = Workload(**json.loads(sys.argv[1]))
+work = TypeAdapter(Workload).validate_json(sys.argv[1])
 print(rates(work, {"": ours(work, sys.argv[2])}, rounds=1, seconds=1.0)[""])
 """
 MEASURE_LIMIT = 60.0
@@ -55,11 +58,11 @@ def measured_rate(plan: Plan, store: Store) -> float | None:
 
     None for models of plugins, whose code is not run, and where the measurement fails.
     """
-    suite, raw = plan.suite, plan.dataset.raw
-    if suite.model not in MODELS:
+    suite, raw, model = plan.suite, plan.dataset.raw, plan.cells[0].setting.model
+    if not model.module.startswith(f"{PACKAGES[ModelSpec]}."):
         return None
     work = {
-        "model": suite.model,
+        "model": asdict(model),
         "shape": raw.images.shape[1:],
         "classes": len(raw.classes),
         "batch_size": suite.batch_size,

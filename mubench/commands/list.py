@@ -1,4 +1,4 @@
-"""`mubench list`: the methods, suites, datasets and metrics as plain data."""
+"""`mubench list`: the methods, metrics, datasets, models and suites as plain data."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mubench.discovery import methods as discovery
+from mubench.discovery.find import Catalogue, Found
+from mubench.discovery.suites import suite_files
 from mubench.errors import printable, unknown
 from mubench.planning import suite
+from mubench.storage.store import default_store
 
 Entry = dict[str, Any]
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else ""
-
-
-def _methods(plugins: Sequence[Path]) -> list[Entry]:
-    registry = discovery.load(plugins)
-    entries: list[Entry] = []
-    for spec in sorted(registry.methods.values(), key=lambda c: c.name.lower()):
-        parameters = [{**asdict(p), "type": p.type_name} for p in spec.parameters]
-        entries.append({**asdict(spec), "summary": _first_line(spec.doc), "parameters": parameters})
-    entries += [
-        {"name": n, "summary": f"cannot be loaded: {why}", "error": why} for n, why in registry.broken.items()
+def _plugins(found: Found[Any]) -> list[Entry]:
+    entries = [
+        {
+            **asdict(spec),
+            "summary": getattr(spec, "title", "") if found.noun == "dataset" else spec.summary,
+            "parameters": [{**asdict(p), "type": p.type_name} for p in spec.parameters],
+        }
+        for spec in sorted(found.values(), key=lambda s: s.name.lower())
     ]
-    return entries
+    return entries + [
+        {"name": name, "summary": f"cannot be loaded: {why}", "error": why}
+        for name, why in found.broken.items()
+    ]
 
 
-def _suites(plugins: Sequence[Path]) -> list[Entry]:
+def _suites() -> list[Entry]:
     entries = []
-    for name, path in suite.suite_files().items():
+    for name, path in suite_files().items():
         loaded = suite.load(path)
         rows = [*loaded.methods, *(v.name for v in loaded.variants)]
         entry = {"name": name, "summary": loaded.title, "path": str(path), "rows": rows}
@@ -40,46 +41,16 @@ def _suites(plugins: Sequence[Path]) -> list[Entry]:
     return entries
 
 
-def _datasets(plugins: Sequence[Path]) -> list[Entry]:
-    from mubench.discovery.datasets import datasets
-
-    return [
-        {
-            "name": s.name,
-            "summary": s.title,
-            "doc": s.function.__doc__ or "",
-            "options": s.options,
-            "path": str(s.file),
-        }
-        for s in datasets().values()
-    ]
-
-
-def _metrics(plugins: Sequence[Path]) -> list[Entry]:
-    from mubench.discovery.metrics import all_metrics
-
-    return [
-        {
-            "name": m.name,
-            "title": m.title,
-            "summary": _first_line(m.doc),
-            "doc": m.doc,
-            "needs": m.needs,
-            "options": m.options,
-            "path": str(m.file),
-        }
-        for m in all_metrics().values()
-    ]
-
-
-KINDS = {"methods": _methods, "suites": _suites, "datasets": _datasets, "metrics": _metrics}
+KINDS = ("methods", "metrics", "datasets", "models", "suites")
 
 
 def listing(what: str, plugins: Sequence[Path] = ()) -> list[Entry]:
     """All entries of a kind, each with `name` and `summary`; UsageError for an unknown kind."""
     if what not in KINDS:
         raise unknown("list", what, KINDS)
-    return KINDS[what](plugins)
+    if what == "suites":
+        return _suites()
+    return _plugins(getattr(Catalogue(plugins, default_store() / "specs"), what))
 
 
 def listing_text(entries: Sequence[Entry]) -> str:

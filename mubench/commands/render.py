@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.request import Request, prepare
+from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError
-from mubench.planning import suite
 from mubench.reporting import results
 from mubench.reporting.render import terminal_table
 from mubench.storage.store import Store
@@ -37,7 +37,7 @@ def render_again(
     out: Path | None = None,
 ) -> int:
     """Render a suite, or the folder an earlier run wrote, from the store alone."""
-    if Path(target).is_dir() and target not in suite.suite_files():
+    if Path(target).is_dir() and target not in suite_files():
         if profile or plugins:
             raise UsageError("a folder is rendered as it was run; --profile and --plugin go with a suite")
         return _show(results.from_folder(Path(target)), store, out or Path(target), console, console)

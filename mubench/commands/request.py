@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,8 @@ import numpy as np
 
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
-from mubench.discovery import methods as discovery
-from mubench.discovery.methods import Registry
-from mubench.discovery.metrics import all_metrics
-from mubench.errors import UsageError, unknown
+from mubench.discovery.find import Catalogue
+from mubench.errors import UsageError
 from mubench.planning import plan as planning
 from mubench.planning import suite
 from mubench.planning.device import default_jobs
@@ -52,6 +51,11 @@ class Request:
     def name(self) -> str:
         """The suite's name, for folders and manifests."""
         return Path(self.suite).stem
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The plugins, those of `plugins` among them."""
+        return Catalogue(self.plugins, self.store.root / "specs")
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -107,19 +111,16 @@ class Request:
         return min(jobs, 1) if self.exclusive_timing else jobs
 
 
-def _check_metrics(options: Mapping[str, Mapping[str, Any]], where: str) -> None:
+def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]], where: str) -> None:
     """Try the metrics that a suite sets options for on four made-up images, before anything is trained."""
-    known = all_metrics()
     logits, labels = np.eye(2, dtype=np.float32), np.arange(2)
     tiny = Outputs(dict.fromkeys(SETS, logits), dict.fromkeys(SETS, labels))
-    for name in options:
-        if name not in known:
-            raise unknown("metric", name, known, f"{where}: [metrics]")
+    place = f"{where}: [metrics]"
+    chosen = {name: catalogue.metrics.find(name, place) for name in options}
     try:
-        chosen = {name: known[name] for name in options}
         evaluate_row(chosen, [tiny], [tiny], options)
-    except ValueError as error:
-        raise UsageError(f"{where}: [metrics]: {error}") from None
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _names(methods: str | None) -> list[str]:
@@ -133,14 +134,13 @@ def _names(methods: str | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Choice:
-    """A suite as the options change it, and what was found for it.
+    """A suite as the options change it.
 
     path: the suite's file. names: the rows that --methods names. plugins: the methods of --plugin files.
     """
 
     path: Path
     suite: suite.Suite
-    registry: Registry
     names: list[str]
     plugins: list[MethodSpec]
 
@@ -161,15 +161,13 @@ def read(request: Request) -> Choice:
                 "ask for 1 to that"
             )
         loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.first_seeds]})
-    _check_metrics(loaded.metrics, str(path))
-    registry = discovery.load(request.plugins, request.store.root / "specs")
-    files = {p.resolve() for p in request.plugins}
-    plugins = [c for c in registry.methods.values() if Path(c.path) in files and not c.module]
-    return Choice(path, loaded, registry, _names(request.methods), plugins)
+    check_metrics(request.catalogue, loaded.metrics, str(path))
+    plugins = [spec for spec in request.catalogue.given if isinstance(spec, MethodSpec)]
+    return Choice(path, loaded, _names(request.methods), plugins)
 
 
 def prepare(request: Request) -> planning.Plan:
     """The plan of a run; UsageError for whatever is wrong."""
     choice = read(request)
-    chosen = planning.select(choice.suite, choice.registry, choice.names, choice.plugins)
-    return planning.make_plan(chosen, choice.registry, request.store, request.device, str(choice.path))
+    chosen = planning.select(choice.suite, request.catalogue, choice.names, choice.plugins)
+    return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))

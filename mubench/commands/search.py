@@ -16,8 +16,7 @@ import pandas as pd
 
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import Outputs
-from mubench.discovery.methods import Registry
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan
 from mubench.planning.suite import EVERY, ClassForget, Suite, Variant
@@ -72,7 +71,7 @@ def _value(space: Mapping[str, Any], u: float, near: Any = None) -> Any:
 
 def development(
     suite: Suite,
-    registry: Registry,
+    catalogue: Catalogue,
     names: Sequence[str],
     trials: int,
     seeds: int,
@@ -87,7 +86,7 @@ def development(
         raise UsageError("tuning takes one class at a time: add --set forget.class=0")
     if set(range(FIRST_SEED, FIRST_SEED + seeds)) & set(suite.seeds):
         raise UsageError(f"seeds from {FIRST_SEED} on are kept for development")
-    specs = [registry.get(n, "--methods") for n in names]
+    specs = [catalogue.methods.find(n, "--methods") for n in names]
     wide = explored(trials)
     drawn: list[Trial] = []
     for spec in specs:
@@ -102,7 +101,9 @@ def development(
             f"none of {', '.join(names)} declares a search space for {suite.forget.scenario} forgetting; "
             'write search={"lr": log_uniform(1e-4, 1e-1)} in @method'
         )
-    fixed = {n: p for n, p in suite.methods.items() if registry.get(n).role in ("reference", "baseline")}
+    fixed = {
+        n: p for n, p in suite.methods.items() if catalogue.methods.find(n).role in ("reference", "baseline")
+    }
     rows = [
         Variant(name=t.row, base=t.method, parameters={**suite.methods.get(t.method, {}), **t.parameters})
         for t in drawn
@@ -136,7 +137,7 @@ def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
     gaps of UA, RA and TA decide, the columns of the paper's Table 5.
     A trial that failed at a seed has no score and comes last.
     """
-    wanted = {n: m for n, m in all_metrics().items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
+    wanted = {n: m for n, m in Catalogue().metrics.items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
 
     def values(keys: Mapping[int, str]) -> list[dict[str, float]] | None:
         records = [store.get(k) for k in keys.values()]

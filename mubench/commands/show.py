@@ -41,7 +41,7 @@ def detail_text(entry: Entry) -> str:
     lines = [f"{entry['name']}", ""]
     if "error" in entry:
         return "\n".join([*lines, printable(entry["summary"])])
-    if "function" not in entry:
+    if "role" not in entry:
         shown = {k: v for k, v in entry.items() if k not in ("name", "summary", "doc")}
         lines += [entry.get("doc") or entry["summary"], ""]
         return "\n".join([*lines, *(f"{k}: {v}" for k, v in shown.items())])

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mubench.commands.request import Request, read_suite
-from mubench.discovery.models import check_model
 from mubench.errors import error_context
 from mubench.planning.data_cache import image_spec_of
 from mubench.planning.device import cores, resolve_device, resolve_precision
@@ -33,15 +32,16 @@ def speed_suite(
     device = resolve_device(request.device)
     precision = resolve_precision(suite.precision, device)
     with error_context(str(path)):
-        check_model(suite.model)
-        images = image_spec_of(suite.dataset, suite.data, request.store.root / "data")
+        model = request.catalogue.models.find(suite.model)
+        data = request.catalogue.datasets.find(suite.dataset)
+        images = image_spec_of(data, suite.data, request.store.root / "data")
     import torch
 
     from mubench.running import speed
     from mubench.running.environment import environment
 
     work = speed.Workload(
-        suite.model,
+        model,
         images.shape,
         images.classes,
         suite.batch_size,
@@ -54,7 +54,7 @@ def speed_suite(
         measured = speed.compare(work, precision, rounds=rounds, seconds=seconds, report=status.update)
     facts = {
         "suite": request.suite,
-        "model": work.model,
+        "model": work.model.name,
         "batch_size": work.batch_size,
         "shape": list(work.shape),
         "device": device,

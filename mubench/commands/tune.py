@@ -27,8 +27,8 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     folder = request.folder_for("tuning")
     best: dict[str, dict[str, Any]] | None = None
     for stage in ("spread over the search space", "close to the best"):
-        suite, drawn = development(choice.suite, choice.registry, names, trials, seeds, best)
-        plan = make_plan(suite, choice.registry, request.store, request.device, str(choice.path))
+        suite, drawn = development(choice.suite, request.catalogue, names, trials, seeds, best)
+        plan = make_plan(suite, request.catalogue, request.store, request.device, str(choice.path))
         check_writable(folder)
         missing = len(plan.missing(request.store))
         errors.print(

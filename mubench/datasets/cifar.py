@@ -11,8 +11,8 @@ import numpy as np
 from mubench.api.dataset import ImageSpec, Raw, dataset
 from mubench.datasets._official import torchvision_files
 
-LOOKS = ImageSpec((3, 32, 32), 10, padding=4, flip=True)
-LOOKS_100 = replace(LOOKS, classes=100)
+IMAGES = ImageSpec((3, 32, 32), 10, padding=4, flip=True)
+IMAGES_100 = replace(IMAGES, classes=100)
 
 
 def _cifar(kind: str, name: str) -> Raw:
@@ -38,18 +38,18 @@ def _cifar(kind: str, name: str) -> Raw:
         np.array([*train.targets, *test.targets], dtype=np.int64),
         np.arange(len(images)) >= len(train.data),
         tuple(train.classes),
-        padding=LOOKS.padding,
-        flip=LOOKS.flip,
+        padding=IMAGES.padding,
+        flip=IMAGES.flip,
     )
 
 
-@dataset("cifar10", title="CIFAR-10", looks=LOOKS)
+@dataset("cifar10", title="CIFAR-10", images=IMAGES)
 def cifar10() -> Raw:
     """50,000 training and 10,000 test images of ten classes; random crop with padding 4, and flip."""
     return _cifar("CIFAR10", "cifar10")
 
 
-@dataset("cifar100", title="CIFAR-100", looks=LOOKS_100)
+@dataset("cifar100", title="CIFAR-100", images=IMAGES_100)
 def cifar100() -> Raw:
     """50,000 training and 10,000 test images of a hundred classes; random crop with padding 4, and flip."""
     return _cifar("CIFAR100", "cifar100")

@@ -22,7 +22,7 @@ CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-LOOKS = ImageSpec((1, 28, 28), len(CLASSES), padding=2, flip=True)
+IMAGES = ImageSpec((1, 28, 28), len(CLASSES), padding=2, flip=True)
 # Of the uncompressed contents: Debian packs the same files anew, so the archives' own digests differ.
 FILES = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -57,7 +57,7 @@ def read_idx(path: Path, sha256: str) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(dimensions)
 
 
-@dataset("fashion-mnist", title="Fashion-MNIST", looks=LOOKS)
+@dataset("fashion-mnist", title="Fashion-MNIST", images=IMAGES)
 def fashion_mnist() -> Raw:
     """60,000 training and 10,000 test images; random crop with padding 2, and flip: clothes have no side."""
     root = data_root()
@@ -77,4 +77,4 @@ def fashion_mnist() -> Raw:
     labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
     images = np.concatenate([train, test])[:, None]
     test_rows = np.arange(len(labels)) >= len(train)
-    return Raw(images, labels, test_rows, CLASSES, LOOKS.padding, LOOKS.flip)
+    return Raw(images, labels, test_rows, CLASSES, IMAGES.padding, IMAGES.flip)

@@ -10,10 +10,10 @@ import numpy as np
 from mubench.api.dataset import ImageSpec, Raw, dataset
 from mubench.datasets._official import torchvision_files
 
-LOOKS = ImageSpec((3, 32, 32), 10, padding=4)
+IMAGES = ImageSpec((3, 32, 32), 10, padding=4)
 
 
-@dataset("svhn", title="SVHN, cropped digits", looks=LOOKS)
+@dataset("svhn", title="SVHN, cropped digits", images=IMAGES)
 def svhn() -> Raw:
     """73,257 training and 26,032 test images; random crop with padding 4, no flip: digits have a side."""
     from torchvision.datasets import SVHN
@@ -31,5 +31,5 @@ def svhn() -> Raw:
         np.concatenate([train.labels, test.labels]).astype(np.int64),
         np.arange(len(train.labels) + len(test.labels)) >= len(train.labels),
         tuple("0123456789"),
-        padding=LOOKS.padding,
+        padding=IMAGES.padding,
     )

@@ -1,58 +1,43 @@
-"""The models by name."""
+"""Builds a model from its declaration."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mubench.errors import unknown
+from mubench.api.model import ModelSpec
+from mubench.discovery.find import load_function
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from mubench.api.classifier import Classifier
 
 
-MODELS = {
-    "small-cnn": "mubench.models.small:small_cnn",
-    "resnet8": "mubench.models.resnet:resnet8",
-    "resnet20": "mubench.models.resnet:resnet20",
-    "resnet18": "mubench.models.resnet:resnet18",
-    "resnet50": "mubench.models.resnet:resnet50",
-    "vgg16-bn": "mubench.models.vgg:vgg16_bn",
-}
+def build(spec: ModelSpec, num_classes: int, mean: Tensor, std: Tensor, rng: torch.Generator) -> Classifier:
+    """A freshly initialised classifier on the CPU; `mean` and `std` are (C,), in [0, 1] units.
 
-
-def check_model(name: str) -> None:
-    """UsageError with the nearest name if there is no such model."""
-    if name in MODELS:
-        return
-    from mubench.models.vision import names
-
-    if name not in names():
-        raise unknown("model", name, [*MODELS, *names()])
-
-
-def backbone(name: str, channels: int) -> tuple[nn.Module, int]:
-    """The model called `name` without its head, and the width of its features."""
-    if name not in MODELS:
-        check_model(name)
-        return import_module("mubench.models.vision").with_small_stem(name, channels)  # type: ignore[no-any-return]
-    module, function = MODELS[name].split(":")
-    made: tuple[nn.Module, int] = getattr(import_module(module), function)(channels)
-    return made
-
-
-def build(name: str, num_classes: int, mean: Tensor, std: Tensor, rng: torch.Generator) -> Classifier:
-    """A freshly initialised classifier on the CPU; `mean` and `std` are (C,), in [0, 1] units."""
+    Raises TypeError if the model's function does not return a module and a width.
+    """
     import torch
+    from torch import nn
 
     from mubench.api.classifier import Classifier, initialise
 
+    function = load_function(spec)
     # a network may draw from the global generator while it is put together
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(rng.initial_seed())
-        model = Classifier(*backbone(name, len(mean)), num_classes, mean, std)
+        result = function(len(mean), name=spec.name) if spec.family else function(len(mean))
+        if not (
+            isinstance(result, tuple)
+            and len(result) == 2
+            and isinstance(result[0], nn.Module)
+            and isinstance(result[1], int)
+        ):
+            raise TypeError(
+                f"model {spec.name!r} must return (a module, the width of its features), not {result!r:.80}"
+            )
+        model = Classifier(*result, num_classes, mean, std)
     initialise(model, rng)
     return model.to(memory_format=torch.channels_last)

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 # Packages whose files are followed: what a plugin imports of them is part of it.
-FOLLOWED = ("mubench.methods", "mubench.metrics", "mubench.api.scores")
+FOLLOWED = (
+    "mubench.methods",
+    "mubench.metrics",
+    "mubench.datasets",
+    "mubench.models",
+    "mubench.api.scores",
+)
 # Keywords of a declaration that decide no number.
 SILENT = ("cite", "search", "title")
 DECLARATIONS = ("method", "metric", "dataset", "model")
@@ -46,17 +53,15 @@ def meaning(source: bytes, name: str = "<plugin>") -> str:
 
 
 def _folders(package: str) -> list[Path]:
-    spec = importlib.util.find_spec(package)
-    if spec is None:
-        return []
-    return [Path(p) for p in spec.submodule_search_locations or ()]
+    return [Path(p) for p in getattr(importlib.import_module(package), "__path__", ())]
 
 
 def _file_of(module: str) -> Path | None:
     """The file of a module in a followed package, by its name: to import it would import torch."""
     for package in FOLLOWED:
-        if module == package and (spec := importlib.util.find_spec(package)) and spec.origin:
-            return None if spec.submodule_search_locations else Path(spec.origin)
+        if module == package and not _folders(package):
+            spec = importlib.util.find_spec(package)
+            return Path(spec.origin) if spec and spec.origin else None
         if module.startswith(package + "."):
             stem = module.removeprefix(package + ".").replace(".", "/")
             for folder in _folders(package):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from mubench.models.vision import with_small_stem
+from mubench.api.model import model
+from mubench.models._stem import with_small_stem
 
 
 class Block(nn.Module):
@@ -45,21 +46,25 @@ def _small(channels: int, blocks: int) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), width
 
 
+@model("resnet8")
 def resnet8(channels: int) -> tuple[nn.Module, int]:
     """ResNet-8: one block a stage, 78 thousand weights with ten classes."""
     return _small(channels, 1)
 
 
+@model("resnet20")
 def resnet20(channels: int) -> tuple[nn.Module, int]:
     """ResNet-20: three blocks a stage, 272 thousand weights with ten classes."""
     return _small(channels, 3)
 
 
+@model("resnet18")
 def resnet18(channels: int) -> tuple[nn.Module, int]:
     """ResNet-18 with the CIFAR stem: 11,173,962 weights with ten classes."""
     return with_small_stem("resnet18", channels)
 
 
+@model("resnet50")
 def resnet50(channels: int) -> tuple[nn.Module, int]:
     """ResNet-50 with the CIFAR stem."""
     return with_small_stem("resnet50", channels)

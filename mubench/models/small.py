@@ -2,7 +2,10 @@
 
 from torch import nn
 
+from mubench.api.model import model
 
+
+@model("small-cnn")
 def small_cnn(channels: int) -> tuple[nn.Module, int]:
     """Three 3x3 convolutions with BatchNorm for 8x8 digits: 32, 64, 64 wide, a max-pool after the first."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
+from mubench.api.model import model
 
+
+@model("vgg16-bn")
 def vgg16_bn(channels: int) -> tuple[nn.Module, int]:
     """The thirteen convolutions of VGG-16 and a linear head on 512 features, as is usual on CIFAR."""
     layers: list[nn.Module] = []

@@ -1,52 +1,39 @@
-"""torchvision's classifiers as backbones for small images: all that have a linear head and fit any size."""
+"""torchvision's classifiers as backbones for small images: those with a linear head that fit any size."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
-# They cut images into patches or windows of a fixed size, or have no linear layer at the end.
-UNFIT = ("vit_", "maxvit_", "squeezenet")
+from mubench.api.model import model
+from mubench.models._stem import with_small_stem
 
 
-def names() -> list[str]:
-    """The classifiers of torchvision that can be made to fit small images."""
-    from torchvision import models
-
-    return [name for name in models.list_models(module=models) if not name.startswith(UNFIT)]
-
-
-def _owner(model: nn.Module, path: str) -> tuple[nn.Module, str]:
-    parent, _, name = path.rpartition(".")
-    return model.get_submodule(parent), name
-
-
-def with_small_stem(name: str, channels: int) -> tuple[nn.Module, int]:
-    """torchvision's network `name`, untrained, without its last layer: (backbone, width of its features).
-
-    The stem is made for images of about 32 pixels: the first convolution has at most 3x3 weights and
-    stride 1, a max-pool that is part of the stem goes.
-    """
-    from torchvision import models
-
-    extra: dict[str, Any] = {}
-    if name in ("googlenet", "inception_v3"):
-        extra = {"aux_logits": False, "init_weights": False}
-    model = models.get_model(name, weights=None, **extra)
-    convolutions = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
-    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
-    path, first = convolutions[0]
-    size = min(first.kernel_size[0], 3)
-    stem = nn.Conv2d(channels, first.out_channels, size, 1, size // 2, bias=first.bias is not None)
-    setattr(*_owner(model, path), stem)
-    for pool in ("maxpool", "maxpool1", "features.pool0"):
-        parent, attribute = pool.rpartition(".")[0], pool.rpartition(".")[2]
-        if parent in dict(model.named_modules()) and hasattr(model.get_submodule(parent), attribute):
-            setattr(model.get_submodule(parent), attribute, nn.Identity())
-    for module in model.modules():
-        if isinstance(module, nn.MaxPool2d) and module.kernel_size == 2:
-            module.ceil_mode = True  # below 32 pixels VGG has nothing left to halve
-    path, last = linears[-1]
-    setattr(*_owner(model, path), nn.Identity())
-    return model, last.in_features
+@model(
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "googlenet",
+    "mnasnet1_0",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnet34",
+    "resnet101",
+    "resnext50_32x4d",
+    "shufflenet_v2_x1_0",
+    "swin_t",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19_bn",
+    "wide_resnet50_2",
+)
+def torchvision_classifier(channels: int, *, name: str) -> tuple[nn.Module, int]:
+    """torchvision's network of this name, untrained, with a 3x3 stem of stride 1."""
+    return with_small_stem(name, channels)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from mubench.api.dataset import DatasetSpec
 from mubench.api.method import MethodSpec
+from mubench.api.model import ModelSpec
 from mubench.api.recipe import Recipe
 from mubench.planning.suite import Forget, SplitKind
 
@@ -16,10 +18,10 @@ from mubench.planning.suite import Forget, SplitKind
 class Setting:
     """What all cells of a suite share; data_digest: of the data that their keys were made for."""
 
-    dataset: str
+    dataset: DatasetSpec
     data: dict[str, Any]
     data_digest: str
-    model: str
+    model: ModelSpec
     recipe: Recipe
     batch_size: int
     val_percent: float

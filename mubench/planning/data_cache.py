@@ -1,8 +1,4 @@
-"""Datasets: plugins that return uint8 arrays, decoded once and kept beside the store.
-
-A dataset is a function decorated with `@dataset(name)` that returns `Raw`. Files in
-`mubench/data/sets/` and modules of the entry-point group `mubench.datasets` are found by themselves.
-"""
+"""Datasets, decoded once and kept beside the store as arrays."""
 
 from __future__ import annotations
 
@@ -22,10 +18,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from mubench.api.dataset import ImageSpec, Raw
-from mubench.api.parameter import fits
-from mubench.discovery.datasets import REQUIRED, Source, datasets
-from mubench.errors import UsageError, class_label, suggestion, unknown
+from mubench.api.dataset import DatasetSpec, ImageSpec, Raw
+from mubench.discovery.find import load_function
+from mubench.errors import UsageError, class_label, suggestion
 from mubench.storage.files import write_atomic
 from mubench.streams import numpy_stream
 
@@ -93,45 +88,38 @@ def _write(raw: Raw, digest: str, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def image_spec_of(name: str, options: Mapping[str, Any], cache: Path) -> ImageSpec:
-    """What the images of a dataset are like, as declared or else by loading it."""
-    source = datasets().get(name)
-    if source is not None and source.looks is not None:
-        return source.looks
-    return load_dataset(name, options, cache).raw.looks
+def image_spec_of(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> ImageSpec:
+    """The form of a dataset's images, as declared or else by loading it."""
+    return spec.images or load_dataset(spec, options, cache).raw.spec
 
 
-def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: bool = False) -> Dataset:
-    """The dataset called `name`, from the cache or decoded now.
+def load_dataset(
+    spec: DatasetSpec, options: Mapping[str, Any], cache: Path, *, verify: bool = False
+) -> Dataset:
+    """A dataset with these options, from the cache or decoded now.
 
     Besides the dataset's own options there are `train_per_class` and `test_per_class`: only so many
     images of each class, the same ones at every call. verify: check the cached arrays by their digest.
 
-    Raises UsageError for an unknown name or option, or data that are missing or malformed.
+    Raises UsageError for a wrong option, or data that are missing or malformed.
     """
-    sources = datasets()
-    if name not in sources:
-        raise unknown("dataset", name, sources)
-    source = sources[name]
-    own = {k: v for k, v in options.items() if k not in SUBSET}
-    known = [*source.options, *SUBSET]
-    for option in own:
-        if option not in source.options:
-            raise UsageError(f"dataset {name!r}: unknown option {option!r}.{suggestion(option, known)}")
-        fits(source.function, option, own[option], f"dataset {name!r}")
-    for option, default in source.options.items():
-        if default == REQUIRED and option not in own:
-            raise UsageError(f"dataset {name!r}: the option {option!r} is missing; write data.{option} = ...")
+    where = f"dataset {spec.name!r}"
+    chosen_options = {k: v for k, v in options.items() if k not in SUBSET}
+    names = [p.name for p in spec.parameters]
+    for option in chosen_options:
+        if option not in names:
+            raise UsageError(f"{where}: unknown option {option!r}.{suggestion(option, [*names, *SUBSET])}")
+    for p in spec.parameters:
+        if p.required and p.name not in options:
+            raise UsageError(f"{where}: the option {p.name!r} is missing; write data.{p.name} = ...")
+    arguments = spec.bind(chosen_options, where)
     try:
-        mark = source.fingerprint(**own) if source.fingerprint else ""
-        code = hashlib.sha256(source.file.read_bytes()).hexdigest()
-        facts = [FORMAT, name, dict(sorted(own.items())), code, mark]
-        folder = cache / f"{name}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
+        folder = cache / f"{spec.name}-{_cache_key(spec, arguments)}"
         cache.mkdir(parents=True, exist_ok=True)
-        raw, digest = _cached(folder, verify) or _decode(source, own, folder, verify)
+        raw, digest = _cached(folder, verify) or _decode(spec, arguments, folder, verify)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"dataset {name!r}: {error}") from None
-    title = str(own.get("name", source.title))
+        raise UsageError(f"{where}: {error}") from None
+    title = str(arguments.get("name", spec.title))
     train, test = (options.get(key) for key in SUBSET)
     chosen = subset(raw.labels, raw.test, train, test, raw.classes)
     if chosen is not None:
@@ -139,7 +127,16 @@ def load_dataset(name: str, options: Mapping[str, Any], cache: Path, *, verify: 
         digest = hashlib.sha256(digest.encode() + chosen.tobytes()).hexdigest()
         counts = [f"{options[key]:,} {key.split('_')[0]}" for key in SUBSET if options.get(key) is not None]
         title += f", only {' and '.join(counts)} images of each class"
-    return Dataset(name, title, digest, raw)
+    return Dataset(spec.name, title, digest, raw)
+
+
+def _cache_key(spec: DatasetSpec, arguments: Mapping[str, Any]) -> str:
+    """16 hex digits that change with the options, the dataset's code and the files behind it."""
+    function = load_function(spec)
+    fingerprint = getattr(sys.modules[function.__module__], "fingerprint", None)
+    files = fingerprint(**arguments) if fingerprint else ""
+    facts = [FORMAT, spec.name, dict(sorted(arguments.items())), spec.source, files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
@@ -158,12 +155,12 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
     return raw, digest
 
 
-def _decode(source: Source, options: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
+def _decode(spec: DatasetSpec, arguments: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
     """Decode and keep; of several runs at once, one does it and the others wait."""
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         saved = _cached(folder, verify)
         if saved is None:
-            raw = source.function(**options)
+            raw = load_function(spec)(**arguments)
             digest = _digest(raw)
             _write(raw, digest, folder)
             saved = raw, digest

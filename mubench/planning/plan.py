@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
 
-from mubench.api.method import MethodSpec
-from mubench.discovery.methods import Registry
-from mubench.discovery.models import check_model
+from mubench.api.method import MethodSpec, Role
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
 from mubench.planning.cell import Cell, Setting
 from mubench.planning.data_cache import Dataset, load_dataset
@@ -85,20 +84,20 @@ class _Wanted:
     run: str = "unlearn"
 
 
-def _wanted(suite: Suite, registry: Registry, where: str) -> tuple[list[_Wanted], list[Row]]:
+def _wanted(suite: Suite, catalogue: Catalogue, where: str) -> tuple[list[_Wanted], list[Row]]:
     """The rows in the table's order, and those whose method could not be loaded."""
-    reference, baseline = registry.by_role("reference"), registry.by_role("baseline")
+    reference, baseline = catalogue.with_role(Role.REFERENCE), catalogue.with_role(Role.BASELINE)
     asked = {reference.name: {}, baseline.name: {}, **suite.methods}
     rows: list[_Wanted] = []
     broken: list[Row] = []
     for name, given in asked.items():
-        if name in registry.broken and name not in registry.methods:
-            broken.append(Row(name, "method", status="FAILED", reason=registry.broken[name]))
+        if name in catalogue.methods.broken and name not in catalogue.methods:
+            broken.append(Row(name, "method", status="FAILED", reason=catalogue.methods.broken[name]))
             continue
-        spec = registry.get(name, where)
+        spec = catalogue.methods.find(name, where)
         rows.append(_Wanted(name, spec.role, spec, spec.bind(given, f"{where}: [methods.{name}]")))
     for variant in suite.variants:
-        spec = registry.get(variant.base, f"{where}: variant {variant.name!r}")
+        spec = catalogue.methods.find(variant.base, f"{where}: variant {variant.name!r}")
         given = {**suite.methods.get(variant.base, {}), **variant.parameters}
         parameters = spec.bind(given, f"{where}: variant {variant.name!r}")
         rows.append(_Wanted(variant.name, spec.role, spec, parameters))
@@ -112,10 +111,10 @@ def _wanted(suite: Suite, registry: Registry, where: str) -> tuple[list[_Wanted]
     return sorted(rows, key=lambda r: order.index(r.role)), broken
 
 
-def _load(suite: Suite, store: Store, where: str) -> Dataset:
+def _load(suite: Suite, catalogue: Catalogue, store: Store, where: str) -> Dataset:
     with error_context(where):
         try:
-            return load_dataset(suite.dataset, suite.data, store.root / "data")
+            return load_dataset(catalogue.datasets.find(suite.dataset), suite.data, store.root / "data")
         except OSError as error:
             error.filename = error.filename or str(store.root / "data")
             raise
@@ -123,7 +122,7 @@ def _load(suite: Suite, store: Store, where: str) -> Dataset:
 
 def make_plan(
     suite: Suite,
-    registry: Registry,
+    catalogue: Catalogue,
     store: Store,
     device: str = "auto",
     where: str = "suite",
@@ -136,13 +135,13 @@ def make_plan(
     Raises UsageError, naming `where`, for unknown names, wrong parameters or impossible forget sets.
     """
     if isinstance(suite.forget, ClassForget) and suite.forget.target == EVERY:
-        return _every_class(suite, registry, store, device, where)
+        return _every_class(suite, catalogue, store, device, where)
     with error_context(where):
-        check_model(suite.model)
+        model = catalogue.models.find(suite.model)
     device = resolve_device(device)
     precision = resolve_precision(suite.precision, device)
-    rows, broken = _wanted(suite, registry, where)
-    dataset = dataset or _load(suite, store, where)
+    rows, broken = _wanted(suite, catalogue, where)
+    dataset = dataset or _load(suite, catalogue, store, where)
     with error_context(where):
         labels, classes = dataset.raw.labels, dataset.raw.classes
         train, val, test, original = make_sets(
@@ -154,10 +153,10 @@ def make_plan(
             splits[seed] = Split(train, val, test, forget, forgotten, original)
 
     setting = Setting(
-        dataset=suite.dataset,
+        dataset=catalogue.datasets.find(suite.dataset, where),
         data=suite.data,
         data_digest=dataset.digest,
-        model=suite.model,
+        model=model,
         recipe=suite.original,
         batch_size=suite.batch_size,
         val_percent=suite.val_percent,
@@ -175,7 +174,7 @@ def make_plan(
         "torch": metadata.version("torch"),
         "data": dataset.digest,
         "split": [base[part]["sha256"] for part in ("val", "test")] + [_digest(seen)],
-        "model": suite.model,
+        "model": [model.name, model.source],
         "recipe": suite.original.model_dump(),
         "batch_size": suite.batch_size,
         "precision": precision,
@@ -214,9 +213,9 @@ def make_plan(
     return Plan(suite, dataset, device, precision, [*table, *broken], cells, splits)
 
 
-def _every_class(suite: Suite, registry: Registry, store: Store, device: str, where: str) -> Plan:
+def _every_class(suite: Suite, catalogue: Catalogue, store: Store, device: str, where: str) -> Plan:
     """One ordinary plan per class: the same cells, under the same keys, as that class's own suite."""
-    dataset = _load(suite, store, where)
+    dataset = _load(suite, catalogue, store, where)
     names = dataset.raw.classes
     if len(names) < 2:
         raise UsageError(
@@ -228,7 +227,7 @@ def _every_class(suite: Suite, registry: Registry, store: Store, device: str, wh
         # two classes of one name must not become one block of the table, nor one the block of the mean
         label = name if names.count(name) == 1 and name != MEAN else f"{name} ({k})"
         one = suite.model_copy(update={"forget": forget})
-        plans[label] = make_plan(one, registry, store, device, where, dataset)
+        plans[label] = make_plan(one, catalogue, store, device, where, dataset)
     first = next(iter(plans.values()))
     cells = {cell.key: cell for plan in plans.values() for cell in plan.cells}
     ordered = sorted(cells.values(), key=lambda cell: cell.spec is not None)
@@ -239,15 +238,15 @@ def _digest(indices: Any) -> str:
     return hashlib.sha256(json.dumps(indices.tolist()).encode()).hexdigest()
 
 
-def select(suite: Suite, registry: Registry, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:
+def select(suite: Suite, catalogue: Catalogue, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:
     """The suite with only the rows in `names` (all if empty), and the plugins' methods in `extra`."""
     joined = {spec.name: suite.methods.get(spec.name, {}) for spec in extra}
     if not names:
         return suite.model_copy(update={"methods": {**suite.methods, **joined}})
     variants = {v.name: v for v in suite.variants}
     for name in names:
-        if name not in variants and name not in registry.broken:
-            registry.get(name, "--methods")
+        if name not in variants and name not in catalogue.methods.broken:
+            catalogue.methods.find(name, "--methods")
     methods = {n: suite.methods.get(n, {}) for n in names if n not in variants}
     kept = [
         v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +21,7 @@ from pydantic import (
 )
 
 from mubench.api.recipe import Positive, Recipe, Strict
+from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, suggest_file, suggestion
 from mubench.paper import settings
 
@@ -123,12 +123,6 @@ class Suite(Strict):
         if twice:
             raise ValueError(f"two rows are called {twice[0]!r}")
         return self
-
-
-def suite_files() -> dict[str, Path]:
-    """The suites that come with mubench, by name."""
-    folder = Path(str(resources.files("mubench.benchmarks")))
-    return {p.stem: p for p in sorted(folder.glob("*.toml"))}
 
 
 def find(suite: str) -> Path:

@@ -11,7 +11,7 @@ def rate_facts(setting: Setting) -> dict[str, Any]:
     """What decides how many images a second are trained by the recipe."""
     return {
         "data": setting.data_digest,
-        "model": setting.model,
+        "model": [setting.model.name, setting.model.source],
         "batch_size": setting.batch_size,
         "precision": setting.precision,
         "device": setting.device,

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from mubench.api.metric import Metric
+from mubench.api.metric import MetricSpec
 from mubench.api.outputs import Outputs
+from mubench.discovery.find import load_function
 from mubench.errors import suggestion
 
 Options = Mapping[str, Mapping[str, Any]]
 
 
 def evaluate_row(
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, MetricSpec],
     rows: Sequence[Outputs],
     references: Sequence[Outputs] = (),
     options: Options | None = None,
@@ -41,7 +42,7 @@ def evaluate_row(
         _check(outputs)
     values: list[dict[str, float]] = [{} for _ in rows]
     for one in metrics.values():
-        given = _given(one, options.get(one.name, {}))
+        given = one.bind(options.get(one.name, {}), f"metric {one.name!r}")
         if rows and (references or one.needs in ("cell", "row")):
             for target, result in zip(values, _call(one, rows, references, given), strict=True):
                 _merge(target, one, result)
@@ -49,36 +50,23 @@ def evaluate_row(
 
 
 def _call(
-    one: Metric, rows: Sequence[Outputs], references: Sequence[Outputs], given: Mapping[str, Any]
+    one: MetricSpec, rows: Sequence[Outputs], references: Sequence[Outputs], given: Mapping[str, Any]
 ) -> Sequence[Any]:
     match one.needs:
         case "cell":
-            return [one.function(o, **given) for o in rows]
+            return [load_function(one)(o, **given) for o in rows]
         case "pair":
-            return [one.function(o, r, **given) for o, r in zip(rows, references, strict=True)]
+            return [load_function(one)(o, r, **given) for o, r in zip(rows, references, strict=True)]
         case "row":
-            results = one.function(rows, **given)
+            results = load_function(one)(rows, **given)
         case "row_pair":
-            results = one.function(rows, references, **given)
+            results = load_function(one)(rows, references, **given)
     if len(results) != len(rows):
         raise ValueError(f"metric {one.name!r} gave {len(results)} results for {len(rows)} seeds")
     return list(results)
 
 
-def _given(one: Metric, given: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in given.items():
-        if name not in one.options:
-            raise ValueError(
-                f"unknown option {name!r} of metric {one.name!r}.{suggestion(name, one.options)}"
-            )
-        kind = type(one.options[name])
-        # "false" would be true, and True a 1: types are not converted (but an int is a float).
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise ValueError(f"option {name} of metric {one.name!r} is {value!r}, not {kind.__name__}")
-    return dict(given)
-
-
-def _merge(target: dict[str, float], one: Metric, result: Any) -> None:
+def _merge(target: dict[str, float], one: MetricSpec, result: Any) -> None:
     named = result if isinstance(result, Mapping) else {one.name: result}
     for key, value in named.items():
         full = key if key == one.name else f"{one.name}_{key}"

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 import mubench
-from mubench.api.metric import Metric
+from mubench.api.metric import MetricSpec
 from mubench.api.scores import confidence
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan, Row
 from mubench.reporting.evaluate import evaluate_row
@@ -125,7 +125,7 @@ def _row_values(
     records: Mapping[int, Record],
     references: Mapping[int, Record],
     store: Store,
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, MetricSpec],
     options: Mapping[str, Mapping[str, Any]],
 ) -> dict[int, dict[str, float]]:
     """The metrics of a row by seed; computed once, then read from the store."""
@@ -168,7 +168,7 @@ def cells_frame(results: Results, store: Store) -> pd.DataFrame:
         apart = {label: replace(results, rows=own, classes={}) for label, own in results.classes.items()}
         frames = {label: cells_frame(own, store) for label, own in apart.items()}
         return pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
-    metrics = all_metrics()
+    metrics = Catalogue().metrics
     found = {r.name: {s: rec for s, k in r.keys.items() if (rec := store.get(k))} for r in results.rows}
     references = next((found[r.name] for r in results.rows if r.role == "reference"), {})
     lines: list[dict[str, Any]] = []

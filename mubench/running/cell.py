@@ -19,7 +19,7 @@ from mubench.api.cost import Ledger
 from mubench.api.method import MethodSpec
 from mubench.api.task import Task
 from mubench.api.training import Step, cross_entropy_loss, train
-from mubench.discovery.methods import load_function
+from mubench.discovery.find import load_function
 from mubench.discovery.source import source_digest
 from mubench.planning.cell import Cell
 from mubench.running.bench import Bench, bench_for

@@ -21,8 +21,9 @@ from mubench.api.cost import Ledger
 from mubench.api.images import Augmentation, ImageSet
 from mubench.api.method import MethodSpec
 from mubench.api.recipe import Recipe
+from mubench.api.spec import specs_of
 from mubench.api.task import Task
-from mubench.discovery.methods import load_function
+from mubench.discovery.find import load_function
 from mubench.errors import UsageError
 from mubench.running.evaluate import _checked, _plain
 from mubench.streams import stream_seed
@@ -221,14 +222,14 @@ def check_method(
     """
     if isinstance(method, MethodSpec):
         spec, function = method, load_function(method)
-    elif isinstance(own := getattr(method, "__mubench__", None), MethodSpec):
+    elif specs_of(method) and isinstance(own := specs_of(method)[0], MethodSpec):
         spec, function = own, method
     else:
         raise TypeError(f"{method!r} is not declared with @method(name, ...)")
     trial = _Trial(spec, function, spec.bind(parameters or {}, f"parameters of {spec.name}"))
     _check_declaration(trial)
     first = spec.scenarios[0]
-    outcomes = {scenario: trial.run(scenario) for scenario in spec.scenarios}
+    outcomes: dict[str, Outcome] = {s: trial.run(s) for s in spec.scenarios}
     for outcome in (*outcomes.values(), trial.run(first, batch_size=2 * IMAGES)):
         _check_cost(trial, outcome)
     _check_streams(trial, first, outcomes[first])

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from mubench.api.classifier import Classifier
 from mubench.api.cost import Ledger
 from mubench.api.images import Augmentation, ImageSet
+from mubench.api.model import ModelSpec
 from mubench.api.training import Step, cross_entropy_loss
 from mubench.discovery.models import build
 
@@ -33,7 +34,7 @@ PLAIN = "plain loop"
 class Workload:
     """What is trained: a model on images of `shape` (C, H, W), in batches, on a device."""
 
-    model: str
+    model: ModelSpec
     shape: tuple[int, int, int]
     classes: int
     batch_size: int

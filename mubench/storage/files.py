@@ -43,3 +43,17 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write a value as JSON beside its digest."""
+    write_atomic(path, json.dumps({"value": value, "sha256": key_of(json.loads(json.dumps(value)))}).encode())
+
+
+def load_json(path: Path) -> Any | None:
+    """The value of a file that `save_json` wrote; None if there is none or it is not as it was written."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

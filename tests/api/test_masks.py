@@ -8,8 +8,11 @@ import torch
 
 from mubench import cross_entropy_loss, largest, saliency, soft
 from mubench.api.masks import describe
+from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
 from mubench.running.contract import differing
+
+MODELS = Catalogue().models
 
 
 def gradients(seed=0, ties=False):
@@ -158,7 +161,7 @@ def test_describe():
 @pytest.fixture
 def model():
     stats = torch.tensor([0.4]), torch.tensor([0.3])
-    built = build("small-cnn", 3, *stats, torch.Generator().manual_seed(0)).train()
+    built = build(MODELS["small-cnn"], 3, *stats, torch.Generator().manual_seed(0)).train()
     built(
         torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(8))
     )  # statistics unlike the batches'

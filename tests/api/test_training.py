@@ -12,8 +12,11 @@ from mubench.api.cost import Ledger
 from mubench.api.images import Augmentation, ImageSet
 from mubench.api.recipe import Recipe
 from mubench.api.training import cosine, multistep, train
+from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
 from mubench.running.contract import differing
+
+MODELS = Catalogue().models
 
 STATS = torch.tensor([0.4]), torch.tensor([0.3])
 
@@ -24,7 +27,7 @@ def gen(seed=0):
 
 @pytest.fixture
 def model():
-    return build("small-cnn", 3, *STATS, gen()).train()
+    return build(MODELS["small-cnn"], 3, *STATS, gen()).train()
 
 
 @pytest.fixture

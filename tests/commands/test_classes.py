@@ -12,9 +12,12 @@ from click.testing import CliRunner
 from mubench.cli import main
 from mubench.commands.request import Request
 from mubench.commands.tune import tune_suite
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.storage.store import Store
+
+DATASETS = Catalogue().datasets
 
 EVERY = 'forget = { scenario = "class", class = "all" }\nmethods = { Retrain = {}, FT = { epochs = 1 } }'
 ONE = EVERY.replace('"all"', "1")
@@ -171,7 +174,7 @@ def test_tuning_takes_one_class_at_a_time(home, made_up, suite_file):
 def test_a_class_called_mean_keeps_its_block(whole, made_up, monkeypatch):
     from mubench.planning import data_cache as catalogue
 
-    source = catalogue.datasets()["blobs"]
+    source = catalogue.DATASETS["blobs"]
     named = replace(source, function=lambda: replace(source.function(), classes=("a", "mean", "c")))
     monkeypatch.setattr(catalogue, "datasets", lambda: {"blobs": named})
 

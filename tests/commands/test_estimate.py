@@ -107,9 +107,15 @@ def test_the_rate_is_measured_in_a_process_of_its_own_and_kept(bench, home):
     assert estimate(plan, plan.cells, store)[plan.cells[0].key] == 108 / rate
 
 
-def test_a_plugins_model_is_not_measured(bench, home, monkeypatch):
-    plan = bench(SUITE, dry=True)
-    monkeypatch.setattr(module, "MODELS", {})
+def test_a_plugins_model_is_not_measured(bench, home, plugin_file, monkeypatch):
+    path = plugin_file("""
+    from mubench import model
+
+    @model("mine")
+    def mine(channels: int):
+        raise AssertionError
+    """)
+    plan = bench(f'{SUITE}\nmodel = "mine"', plugins=[path], dry=True)
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
 
     assert module.measured_rate(plan, Store(home / "store")) is None

@@ -40,30 +40,30 @@ def test_draws_near_a_point_stay_within_a_tenth_of_the_range():
 
 
 def test_methods_without_a_search_space_cannot_be_tuned(prepared):
-    suite, registry = prepared()
+    suite, catalogue = prepared()
 
     with pytest.raises(UsageError, match="none of Retrain, Original declares a search space for random"):
-        development(suite, registry, ["Retrain", "Original"], 2, 1)
+        development(suite, catalogue, ["Retrain", "Original"], 2, 1)
 
 
 @pytest.fixture
 def prepared(bench):
-    """`prepared(change)`: the registry and the suite of a plan."""
-    from mubench.discovery import methods as registry
+    """`prepared(change)`: the suite of a plan, and the plugins."""
+    from mubench.discovery.find import Catalogue
 
     def make(change=""):
         plan = bench(change, dry=True)
-        return plan.suite, registry.load(())
+        return plan.suite, Catalogue()
 
     return make
 
 
 def test_every_method_gets_the_same_trials_on_development_seeds(prepared):
-    suite, registry = prepared()
+    suite, catalogue = prepared()
     methods = ["FT", "SalUn", "CL"]
-    first, trials = development(suite, registry, methods, 8, 3)
+    first, trials = development(suite, catalogue, methods, 8, 3)
     best = {t.method: t.parameters for t in trials}
-    _, more = development(suite, registry, methods, 8, 3, best)
+    _, more = development(suite, catalogue, methods, 8, 3, best)
 
     assert first.seeds == [1000, 1001, 1002]
     assert not first.floor

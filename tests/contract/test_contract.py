@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mubench.api.method import SCENARIOS
-from mubench.discovery.methods import load, load_function, load_plugin
+from mubench.api.method import Scenario
+from mubench.discovery.find import Catalogue, load_function, load_plugin
 from mubench.running.contract import CLASSES, IMAGES, check_method
 
-REGISTRY = load()
+METHODS = Catalogue().methods
 
 IMPORTS = """
 import random, time, numpy, torch
@@ -40,21 +40,21 @@ def plugin(tmp_path):
 
 
 def test_nothing_built_in_is_broken():
-    assert REGISTRY.broken == {}
-    assert len(REGISTRY.methods) >= 13
+    assert METHODS.broken == {}
+    assert len(METHODS) >= 13
 
 
-@pytest.mark.parametrize("name", REGISTRY.methods)
+@pytest.mark.parametrize("name", METHODS)
 def test_registered_method(name):
-    outcomes = check_method(REGISTRY.methods[name])
+    outcomes = check_method(METHODS[name])
 
-    assert set(outcomes) == set(REGISTRY.methods[name].scenarios)
+    assert set(outcomes) == set(METHODS[name].scenarios)
 
 
 def test_good_plugin_reports_what_it_did(plugin):
     outcomes = check_method(plugin(GOOD))
 
-    assert set(outcomes) == set(SCENARIOS)
+    assert set(outcomes) == set(Scenario)
     in_class = outcomes["class"]
     kept = IMAGES - IMAGES // CLASSES
     assert in_class.ledger.reads == {"forget": 0, "retain": 2 * kept}

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
+
+DATASETS = Catalogue().datasets
 
 
 def picture(path, value, size=(6, 6), mode="RGB"):
@@ -33,7 +36,9 @@ def tree(tmp_path):
 
 @pytest.fixture
 def load(tree, tmp_path):
-    return lambda **options: load_dataset("folder", {"root": str(tree), **options}, tmp_path / "cache")
+    return lambda **options: load_dataset(
+        DATASETS["folder"], {"root": str(tree), **options}, tmp_path / "cache"
+    )
 
 
 def colour_of_16_bits():
@@ -87,7 +92,7 @@ def test_a_second_load_decodes_nothing(load, monkeypatch):
 def test_a_changed_file_is_seen_and_another_place_is_the_same_data(load, tree, tmp_path):
     first = load().digest
     shutil.copytree(tree, tmp_path / "copy")
-    copied = load_dataset("folder", {"root": str(tmp_path / "copy")}, tmp_path / "cache")
+    copied = load_dataset(DATASETS["folder"], {"root": str(tmp_path / "copy")}, tmp_path / "cache")
     picture(tree / "train" / "ant" / "0.png", (11, 0, 7))
 
     assert copied.digest == first
@@ -101,7 +106,7 @@ def test_a_damaged_cache_is_set_aside_and_decoded_anew(load, tmp_path, capsys):
     data[-1] ^= 1
     cached.write_bytes(data)
 
-    again = load_dataset("folder", {"root": str(tmp_path / "own")}, tmp_path / "cache", verify=True)
+    again = load_dataset(DATASETS["folder"], {"root": str(tmp_path / "own")}, tmp_path / "cache", verify=True)
 
     assert "do not match their digest; set aside" in capsys.readouterr().err
     assert np.array_equal(again.raw.images, first.raw.images[:])
@@ -109,12 +114,12 @@ def test_a_damaged_cache_is_set_aside_and_decoded_anew(load, tmp_path, capsys):
 
 
 def test_a_relative_root_lies_in_the_data_root_or_the_working_directory(tree, tmp_path, monkeypatch):
-    direct = load_dataset("folder", {"root": str(tree)}, tmp_path / "a").digest
+    direct = load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path / "a").digest
     monkeypatch.setenv("MUBENCH_DATA", str(tmp_path))
-    assert load_dataset("folder", {"root": "own"}, tmp_path / "b").digest == direct
+    assert load_dataset(DATASETS["folder"], {"root": "own"}, tmp_path / "b").digest == direct
     monkeypatch.setenv("MUBENCH_DATA", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
-    assert load_dataset("folder", {"root": "own"}, tmp_path / "c").digest == direct
+    assert load_dataset(DATASETS["folder"], {"root": "own"}, tmp_path / "c").digest == direct
 
 
 def test_unequal_sizes_are_refused_or_brought_to_one(load, tree):
@@ -240,7 +245,7 @@ def test_wrong_options(load, options, said):
 
 def test_the_root_cannot_be_left_out(tmp_path):
     with pytest.raises(UsageError, match=r"the option 'root' is missing; write data\.root"):
-        load_dataset("folder", {}, tmp_path)
+        load_dataset(DATASETS["folder"], {}, tmp_path)
 
 
 def test_a_subset_has_so_many_of_each_class_and_lies_in_a_larger_one(load):
@@ -262,7 +267,7 @@ JPEG = Path(os.environ.get("MUBENCH_DATA", "")) / "cifar10-jpeg-q75"
     reason="needs the JPEG images of CIFAR-10 in $MUBENCH_DATA/cifar10-jpeg-q75",
 )
 def test_the_jpeg_images_of_cifar10(tmp_path):
-    raw = load_dataset("folder", {"root": "cifar10-jpeg-q75"}, tmp_path).raw
+    raw = load_dataset(DATASETS["folder"], {"root": "cifar10-jpeg-q75"}, tmp_path).raw
 
     assert raw.images.shape == (60_000, 3, 32, 32)
     assert np.bincount(raw.labels[~raw.test]).tolist() == [5_000] * 10

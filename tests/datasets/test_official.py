@@ -11,9 +11,11 @@ import pytest
 
 from mubench.api.dataset import ImageSpec
 from mubench.datasets import fashion_mnist
-from mubench.discovery.datasets import datasets
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
+
+DATASETS = Catalogue().datasets
 
 
 def idx(array):
@@ -70,14 +72,14 @@ def test_fashion_mnist_is_read_in_either_form(root, clothes, tmp_path, below, pa
         data = gzip.compress(idx(array)) if packed else idx(array)
         (folder / f"{name}{'.gz' * packed}").write_bytes(data)
 
-    raw = load_dataset("fashion-mnist", {}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["fashion-mnist"], {}, tmp_path / "cache").raw
 
     train, _, test, _ = clothes.values()
     assert np.array_equal(raw.images[:, 0], np.concatenate([train, test]))
     assert raw.labels.tolist() == [3, 1, 9, 0, 5, 3]
     assert raw.test.tolist() == [False] * 4 + [True] * 2
     assert raw.classes[5] == "Sandal"
-    assert datasets()["fashion-mnist"].looks == raw.looks
+    assert DATASETS["fashion-mnist"].images == raw.spec
 
 
 def test_files_of_the_distribution_are_found_in_place(root, clothes, tmp_path, monkeypatch):
@@ -87,7 +89,7 @@ def test_files_of_the_distribution_are_found_in_place(root, clothes, tmp_path, m
     for name, array in clothes.items():
         (place / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
 
-    assert len(load_dataset("fashion-mnist", {}, tmp_path / "cache").raw.labels) == 6
+    assert len(load_dataset(DATASETS["fashion-mnist"], {}, tmp_path / "cache").raw.labels) == 6
     assert not root.exists()
 
 
@@ -102,7 +104,7 @@ def test_a_damaged_file_is_named(root, clothes, tmp_path, harm):
         (root / f"{name}.gz").write_bytes(harm(data) if name.startswith("t10k-images") else data)
 
     with pytest.raises(UsageError, match=r"t10k-images-idx3-ubyte\.gz: "):
-        load_dataset("fashion-mnist", {}, tmp_path / "cache")
+        load_dataset(DATASETS["fashion-mnist"], {}, tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_damaged_file_is_named(root, clothes, tmp_path, harm):
 )
 def test_missing_data_say_what_to_get_and_where_to_put_it(root, offline, tmp_path, name, place):
     with pytest.raises(UsageError) as caught:
-        load_dataset(name, {}, tmp_path / "cache")
+        load_dataset(DATASETS[name], {}, tmp_path / "cache")
 
     said = str(caught.value)
     assert said.startswith(f"the dataset {name!r} is not here and could not be downloaded")
@@ -137,7 +139,7 @@ def test_a_foreign_batch_is_refused_before_it_is_unpickled(root, offline, tmp_pa
     batch.write_bytes(pickle.dumps(Bomb()))
 
     with pytest.raises(UsageError, match=r"data_batch_1: this is not the official file of cifar10 \(its MD5"):
-        load_dataset("cifar10", {}, tmp_path / "cache")
+        load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache")
 
 
 def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
@@ -166,7 +168,7 @@ def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     name, md5 = write("batches.meta", {"label_names": classes})
     monkeypatch.setattr(CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
 
-    raw = load_dataset("cifar10", {}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache").raw
 
     assert np.array_equal(
         raw.images.reshape(120, 3072), np.concatenate([pixels for pixels, _ in made.values()])
@@ -175,7 +177,7 @@ def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     assert raw.test.sum() == 20
     assert raw.test[100:].all()
     assert raw.classes == tuple(classes)
-    assert datasets()["cifar10"].looks == raw.looks == ImageSpec((3, 32, 32), 10, padding=4, flip=True)
+    assert DATASETS["cifar10"].images == raw.spec == ImageSpec((3, 32, 32), 10, padding=4, flip=True)
 
 
 def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
@@ -201,13 +203,13 @@ def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
     name, md5 = write("meta", {"fine_label_names": names, "coarse_label_names": ["x"]})
     monkeypatch.setattr(CIFAR100, "meta", {"filename": name, "key": "fine_label_names", "md5": md5})
 
-    raw = load_dataset("cifar100", {}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["cifar100"], {}, tmp_path / "cache").raw
 
     assert raw.labels.tolist() == [99, 0, 42, 7, 99]
     assert raw.test.tolist() == [False] * 3 + [True] * 2
     assert np.array_equal(raw.images[3].ravel(), parts["test"][0][0])
     assert raw.classes == tuple(names)
-    assert datasets()["cifar100"].looks == raw.looks
+    assert DATASETS["cifar100"].images == raw.spec
 
 
 def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
@@ -225,12 +227,12 @@ def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
         listed[part] = ["http://nowhere/", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
     monkeypatch.setattr(SVHN, "split_list", listed)
 
-    raw = load_dataset("svhn", {}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["svhn"], {}, tmp_path / "cache").raw
 
     assert raw.labels.tolist() == [0, 1, 9, 0, 3]
     assert raw.test.tolist() == [False] * 3 + [True] * 2
     assert np.array_equal(raw.images[4], made["test"][..., 1].transpose(2, 0, 1))
-    assert datasets()["svhn"].looks == raw.looks == ImageSpec((3, 32, 32), 10, padding=4, flip=False)
+    assert DATASETS["svhn"].images == raw.spec == ImageSpec((3, 32, 32), 10, padding=4, flip=False)
 
 
 def test_a_truncated_svhn_is_named(root, offline, tmp_path):
@@ -238,13 +240,13 @@ def test_a_truncated_svhn_is_named(root, offline, tmp_path):
     (root / "test_32x32.mat").write_bytes(b"MATLAB 5.0 MAT-file")
 
     with pytest.raises(UsageError, match=r"test_32x32\.mat: this is not the official file of svhn"):
-        load_dataset("svhn", {}, tmp_path / "cache")
+        load_dataset(DATASETS["svhn"], {}, tmp_path / "cache")
 
 
 @pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
 def test_the_real_fashion_mnist(tmp_path, monkeypatch):
     monkeypatch.setenv("MUBENCH_DATA", str(tmp_path))
-    raw = load_dataset("fashion-mnist", {}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["fashion-mnist"], {}, tmp_path / "cache").raw
 
     assert raw.images.shape == (70_000, 1, 28, 28)
     assert np.bincount(raw.labels[~raw.test]).tolist() == [6_000] * 10

@@ -1,4 +1,4 @@
-"""How plugins are found, cached and refused."""
+"""How plugins of every kind are found, cached and refused."""
 
 import importlib
 import sys
@@ -7,7 +7,10 @@ from importlib import metadata
 import mubench.methods
 import pytest
 
-from mubench.discovery import methods as registry
+from mubench.api.method import Role
+from mubench.discovery import find
+from mubench.discovery.find import Catalogue, load_function, load_plugin
+from mubench.discovery.source import source_digest, source_files
 from mubench.errors import UsageError
 
 METHOD = """
@@ -15,26 +18,67 @@ METHOD = """
 def unlearn(model, task, *, lr: float = 0.1):
     '''{doc}'''
 """
+EVERY_KIND = (
+    METHOD.format(name="Mine", doc="Mine.")
+    + '''
+from mubench import dataset, metric, model
+
+@metric("size", title="Size", better="higher")
+def size(outputs, *, scale: float = 1.0):
+    """How many images are forgotten."""
+    return scale * len(outputs.of("forget")[1])
+
+@dataset("dots", title="Dots")
+def dots(*, count: int = 3):
+    """Made up."""
+
+@model("tiny-net")
+def tiny_net(channels):
+    """Nothing but a mean."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
+'''
+)
 
 
-def test_a_plugin_from_a_file(plugin_file):
-    path = plugin_file(METHOD.format(name="Mine", doc="Mine."))
+def kinds(catalogue):
+    return {kind: getattr(catalogue, kind) for kind in ("methods", "metrics", "datasets", "models")}
 
-    known = registry.load([path])
 
-    spec = known.get("Mine")
+def test_one_file_may_declare_plugins_of_every_kind(plugin_file):
+    path = plugin_file(EVERY_KIND)
+    catalogue, before = Catalogue([path]), Catalogue()
+
+    new = {kind: found.keys() - kinds(before)[kind].keys() for kind, found in kinds(catalogue).items()}
+
+    assert new == {"methods": {"Mine"}, "metrics": {"size"}, "datasets": {"dots"}, "models": {"tiny-net"}}
+    spec = catalogue.methods["Mine"]
     assert (spec.path, spec.module, spec.doc) == (str(path), "", "Mine.")
-    assert registry.load_function(spec).__mubench__.name == "Mine"
-    assert {"Retrain", "Original", "FT"} <= known.methods.keys()
-    assert known.broken == {}
+    assert load_function(catalogue.models["tiny-net"])(3)[1] == 3
+    assert catalogue.metrics["size"].bind({"scale": 2}, "") == {"scale": 2.0}
     with pytest.raises(UsageError, match=r"unknown method 'Mien' in x\. Did you mean 'Mine'"):
-        known.get("Mien", "x")
+        catalogue.methods.find("Mien", "x")
+
+
+def test_what_is_built_in():
+    catalogue = Catalogue()
+
+    assert {"Retrain", "Original", "FT", "WSS-CL"} <= catalogue.methods.keys()
+    assert {"cifar10", "cifar100", "digits", "fashion-mnist", "folder", "svhn"} == catalogue.datasets.keys()
+    assert {"small-cnn", "resnet8", "resnet18", "vgg16-bn", "mobilenet_v2"} <= catalogue.models.keys()
+    assert catalogue.metrics.keys() == {
+        *("ua", "ra", "ta", "fta", "va", "mia", "mia_svc", "auc", "tpr", "agreement", "js", "tow", "tow_mia")
+    }
+    assert all(
+        s.doc and len(s.source) == 64 and not found.broken
+        for found in kinds(catalogue).values()
+        for s in found.values()
+    )
 
 
 def test_an_edited_plugin_is_imported_anew(plugin_file):
     for doc in ("One.", "Two."):
-        (spec,) = registry.load_plugin(plugin_file(METHOD.format(name="Mine", doc=doc)))
-        assert (spec.doc, registry.load_function(spec).__doc__) == (doc, doc)
+        (spec,) = load_plugin(plugin_file(METHOD.format(name="Mine", doc=doc)))
+        assert (spec.doc, load_function(spec).__doc__) == (doc, doc)
 
 
 @pytest.mark.parametrize(
@@ -45,15 +89,15 @@ def test_an_edited_plugin_is_imported_anew(plugin_file):
         ("raise SystemExit(3)\n", "cannot be loaded: SystemExit: 3"),
         ("import module_that_is_not_there\n", "cannot be loaded: ModuleNotFoundError"),
         ("@method('X')\ndef unlearn(model): pass\n", "cannot be loaded: TypeError: method 'X'"),
-        ("x = 1\n", r"declares no method: decorate a function with @method"),
-        ("from mubench.methods.ft import fine_tune\n", "declares no method"),
+        ("x = 1\n", r"declares nothing: decorate a function with @method"),
+        ("from mubench.methods.ft import fine_tune\n", "declares nothing"),
     ],
 )
 def test_plugins_that_cannot_be_loaded(plugin_file, body, message):
     path = plugin_file(body)
 
     with pytest.raises(UsageError, match=message) as caught:
-        registry.load([path])
+        Catalogue([path])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -66,51 +110,62 @@ def test_plugins_that_are_not_there(tmp_path):
         (tmp_path, "is a folder"),
     ):
         with pytest.raises(UsageError, match=message):
-            registry.load([path])
+            Catalogue([path])
 
 
-def test_two_methods_of_one_name_name_both_files(plugin_file):
+def test_two_of_one_name_name_both_files(plugin_file):
     one, two = (plugin_file(METHOD.format(name="Twice", doc="T."), name) for name in ("one", "two"))
-    own = plugin_file(METHOD.format(name="FT", doc="T."), "own")
+    other = plugin_file(METHOD.format(name="FT", doc="T."), "other")
+    metric = plugin_file(EVERY_KIND.replace('"size"', '"ua"', 1), "metric")
 
     with pytest.raises(UsageError, match=f"two methods are called 'Twice': {one} and {two}"):
-        registry.load([one, two])
-    with pytest.raises(UsageError, match=rf"two methods are called 'FT': .*ft\.py and {own}"):
-        registry.load([own])
-    assert registry.load([one, one]).get("Twice").path == str(one)
+        Catalogue([one, two]).methods  # noqa: B018
+    with pytest.raises(UsageError, match=rf"two methods are called 'FT': .*ft\.py and {other}"):
+        Catalogue([other]).methods  # noqa: B018
+    with pytest.raises(UsageError, match=rf"two metrics are called 'ua': .*accuracy\.py and {metric}"):
+        Catalogue([metric]).metrics  # noqa: B018
+    assert Catalogue([one, one]).methods["Twice"].path == str(one)
 
 
 def test_roles_are_held_by_one_method_each(plugin_file):
     path = plugin_file('@method("Mine", role="reference")\ndef mine(model, task): "Mine."\n')
-    known = registry.load()
+    catalogue = Catalogue()
 
-    assert (known.by_role("reference").name, known.by_role("baseline").name) == ("Retrain", "Original")
+    assert catalogue.with_role(Role.REFERENCE).name == "Retrain"
+    assert catalogue.with_role(Role.BASELINE).name == "Original"
     with pytest.raises(UsageError, match=r"exactly one method .*'reference'.*retrain\.py.*mine\.py"):
-        registry.load([path]).by_role("reference")
+        Catalogue([path]).with_role(Role.REFERENCE)
 
 
-def test_cards_are_cached_by_source_and_nothing_is_imported_for_them(plugin_file, tmp_path):
+def test_declarations_are_cached_by_source_and_nothing_is_imported_for_them(plugin_file, tmp_path):
     marker = tmp_path / "imported"
-    body = f"open({str(marker)!r}, 'a').write('x')\n" + METHOD.format(name="Mine", doc="Doc {x}.")
-    path, cache = plugin_file(body), tmp_path / "specs"
+    path = plugin_file(f"open({str(marker)!r}, 'a').write('x')\n" + EVERY_KIND)
+    cache = tmp_path / "specs"
 
     def reload():
         for name in [n for n in sys.modules if n.startswith("mubench_plugin_")]:
             del sys.modules[name]
-        (spec,) = registry.load_plugin(path, cache)
-        return spec, len(marker.read_text())
+        return load_plugin(path, cache), len(marker.read_text())
 
-    spec, imports = reload()
+    specs, imports = reload()
     assert imports == 1
-    assert reload() == (spec, 1)
+    assert reload() == (specs, 1)
     path.write_text(path.read_text() + "\n# another\n")
     changed, imports = reload()
-    assert (imports, changed.doc) == (2, spec.doc)
-    assert changed.source != spec.source
+    assert (changed, imports) == (specs, 2)  # a comment means nothing, but a declaration is read anew
     for file in cache.iterdir():
         file.write_text("{ damaged")
     assert reload() == (changed, 3)
     assert reload() == (changed, 3)
+
+
+def test_a_changed_byte_of_the_cache_is_noticed(plugin_file, tmp_path):
+    path = plugin_file(METHOD.format(name="Mine", doc="Mine."))
+    (spec,) = load_plugin(path, tmp_path / "specs")
+    (file,) = (tmp_path / "specs").iterdir()
+    file.write_text(file.read_text().replace("0.1", "0.9"))
+
+    assert load_plugin(path, tmp_path / "specs") == [spec]
 
 
 @pytest.fixture
@@ -149,50 +204,87 @@ def test_editing_an_imported_method_changes_the_source(package, line):
     helper = package("zz_helper", "from mubench.methods.zz_base import y\nx = 1\n")
     other = package("zz_other", "z = 1\n")
     user = package("zz_user", f"{line}\nimport json, mubench.api.method\n")
-    digests = [registry.source_digest(user)]
+    digests = [source_digest(user)]
 
     for file in (helper, base, user):
-        file.write_text(file.read_text() + "# edited\n")
-        digests.append(registry.source_digest(user))
+        file.write_text(file.read_text() + "edited = True\n")
+        digests.append(source_digest(user))
     other.write_text("z = 2\n")
 
     assert len(set(digests)) == 4
-    assert registry.source_digest(user) == digests[-1]
-    assert registry.source_files(user) == sorted([base, helper, user])
+    assert source_digest(user) == digests[-1]
+    assert source_files(user) == sorted([base, helper, user])
+
+
+NOTE = """'Doc.'
+@method("Mine", cite="A", search={"lr": log_uniform(1e-3, 1.0)})
+def f(model, task, *, lr: float = 0.1):
+    'Doc.'
+    return lr * 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Doc.", "Another.", True),
+        ('cite="A"', 'cite="B, 2024"', True),
+        ("log_uniform(1e-3, 1.0)", "log_uniform(1e-5, 1.0)", True),
+        ("    return", "    # a comment\n    return", True),
+        ("return lr * 2", "return (lr * 2)", True),
+        ("return lr * 2", "return lr * 3", False),
+        ("= 0.1", "= 0.2", False),
+        ('"Mine"', '"Yours"', False),
+        ("    return lr", '    "x" + "y"\n    return lr', False),
+    ],
+)
+def test_a_source_is_what_it_means(tmp_path, old, new, same):
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text(NOTE)
+    two.write_text(NOTE.replace(old, new))
+
+    assert NOTE.replace(old, new) != NOTE
+    assert (source_digest(one) == source_digest(two)) is same
 
 
 def test_a_method_dropped_into_the_package_is_found(package):
     package("zz_new", "from mubench import method\n" + METHOD.format(name="New", doc="New."))
 
-    spec = registry.load().get("New")
+    spec = Catalogue().methods["New"]
 
     assert spec.module == "mubench.methods.zz_new"
-    assert registry.load_function(spec).__name__ == "unlearn"
+    assert load_function(spec).__name__ == "unlearn"
 
 
 @pytest.mark.parametrize("body", ["1 / 0\n", "raise SystemExit(1)\n", "def broken(:\n"])
 def test_a_broken_installed_method_stops_no_other(package, body):
     path = package("zz_broken", body)
 
-    known = registry.load()
+    with pytest.warns(UserWarning, match=r"the methods of mubench.methods.zz_broken cannot be loaded"):
+        methods = Catalogue().methods
 
-    assert known.broken.keys() == {"zz_broken"}
-    assert str(path) in known.broken["zz_broken"]
-    assert "FT" in known.methods
+    assert methods.broken.keys() == {"zz_broken"}
+    assert str(path) in methods.broken["zz_broken"]
+    assert "FT" in methods
 
 
-def test_methods_of_other_distributions_are_found_by_their_entry_points(tmp_path, monkeypatch):
-    (tmp_path / "zz_third_party.py").write_text(
-        "from mubench import method\n" + METHOD.format(name="Third", doc="T."), encoding="utf-8"
-    )
+@pytest.mark.parametrize("kind", ["methods", "metrics", "datasets", "models"])
+def test_plugins_of_other_distributions_are_found_by_their_entry_points(tmp_path, monkeypatch, kind):
+    text = "from torch import nn\nfrom mubench import method\n" + EVERY_KIND
+    (tmp_path / f"zz_third_party_{kind}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     entries = [
-        metadata.EntryPoint("third", "zz_third_party", registry.GROUP),
-        metadata.EntryPoint("gone", "zz_not_installed", registry.GROUP),
+        metadata.EntryPoint("third", f"zz_third_party_{kind}", f"mubench.{kind}"),
+        metadata.EntryPoint("gone", "zz_not_installed", f"mubench.{kind}"),
     ]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: entries if group == registry.GROUP else [])
+    monkeypatch.setattr(
+        find.metadata, "entry_points", lambda group: entries if group == f"mubench.{kind}" else []
+    )
 
-    known = registry.load()
+    with pytest.warns(UserWarning, match=f"the {kind} of zz_not_installed cannot be loaded"):
+        found = kinds(Catalogue())
 
-    assert (known.get("Third").module, known.broken.keys()) == ("zz_third_party", {"gone"})
-    assert registry.load_function(known.get("Third")).__name__ == "unlearn"
+    (name,) = kinds(Catalogue())[kind].keys() & {"Mine", "size", "dots", "tiny-net"}
+    assert found[kind][name].module == f"zz_third_party_{kind}"
+    assert found[kind].broken.keys() == {"gone"}
+    assert all(not found[k].keys() & {"Mine", "size", "dots", "tiny-net"} for k in found if k != kind)

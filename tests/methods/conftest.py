@@ -129,7 +129,7 @@ class Lab:
 
     def run(self, function, *, like=None, model=None, **parameters):
         """`function` with its defaults over which `parameters` lie; `like`: the method that declares it."""
-        spec = (like or function).__mubench__
+        spec = (like or function).__mubench__[0]
         model, ledger = model or self.model(), Ledger()
         model.ledger = ledger
         task = self.task(spec, ledger)

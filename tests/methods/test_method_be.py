@@ -102,6 +102,6 @@ def test_returned_head_holds_the_first_k_trained_rows(lab, heads):
 def test_retain_set_is_never_touched_and_cost_is_epochs_times_n_f(lab):
     done = lab(n_f=6).run(boundary_expanding, epochs=3)
 
-    assert boundary_expanding.__mubench__.sees == ("forget",)
+    assert boundary_expanding.__mubench__[0].sees == ("forget",)
     assert done.ledger.reads == {"forget": 18, "retain": 0}
     assert done.cost == (18, 18)

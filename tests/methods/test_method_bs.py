@@ -113,6 +113,6 @@ def test_failed_attacks_teach_the_true_class_only_if_it_is_not_excluded(lab):
 def test_retain_set_is_never_touched_and_cost_holds_the_attack(lab):
     done = lab(n_f=6).run(boundary_shrink, epochs=4)
 
-    assert boundary_shrink.__mubench__.sees == ("forget",)
+    assert boundary_shrink.__mubench__[0].sees == ("forget",)
     assert done.ledger.reads == {"forget": 24, "retain": 0}
     assert done.cost == (3 * 24, 2 * 24)

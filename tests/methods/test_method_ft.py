@@ -14,7 +14,7 @@ def test_forget_set_is_never_touched(lab, bits):
 
     done = one.run(fine_tune, epochs=2)
 
-    assert fine_tune.__mubench__.sees == ("retain",)
+    assert fine_tune.__mubench__[0].sees == ("retain",)
     assert done.ledger.reads["forget"] == 0
     assert bits(done.after, two.run(fine_tune, epochs=2).after)
 

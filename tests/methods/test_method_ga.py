@@ -51,7 +51,7 @@ def test_weight_decay_still_shrinks(lab, gradient):
 def test_retain_set_is_never_touched_and_cost_is_epochs_times_n_f(lab):
     done = lab(n_f=6).run(gradient_ascent, epochs=3)
 
-    assert gradient_ascent.__mubench__.sees == ("forget",)
+    assert gradient_ascent.__mubench__[0].sees == ("forget",)
     assert done.ledger.reads == {"forget": 18, "retain": 0}
     assert done.cost == (18, 18)
 

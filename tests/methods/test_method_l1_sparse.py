@@ -62,6 +62,6 @@ def test_a_penalty_faded_from_the_start_is_ft(lab, bits):
 def test_forget_set_is_never_touched_and_cost_is_epochs_times_n_r(lab):
     done = lab(n_r=15).run(l1_sparse, epochs=3)
 
-    assert l1_sparse.__mubench__.sees == ("retain",)
+    assert l1_sparse.__mubench__[0].sees == ("retain",)
     assert done.ledger.reads == {"forget": 0, "retain": 45}
     assert done.cost == (45, 45)

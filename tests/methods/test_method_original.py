@@ -10,4 +10,4 @@ def test_nothing_changes_and_nothing_is_read(lab, bits):
     assert bits(done.buffers_before, done.buffers_after)
     assert done.cost == (0, 0)
     assert done.ledger.reads == {"forget": 0, "retain": 0}
-    assert original.__mubench__.sees == ()
+    assert original.__mubench__[0].sees == ()

@@ -49,5 +49,5 @@ def test_cost_is_epochs_times_n_r(lab):
 
     assert done.cost == (45, 45)
     assert done.ledger.reads == {"forget": 0, "retain": 45}
-    assert retrain.__mubench__.sees == ("retain",)
-    assert retrain.__mubench__.role == "reference"
+    assert retrain.__mubench__[0].sees == ("retain",)
+    assert retrain.__mubench__[0].role == "reference"

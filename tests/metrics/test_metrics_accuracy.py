@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from mubench.api.outputs import Outputs
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.reporting.evaluate import evaluate_row
+
+METRICS = Catalogue().metrics
 
 NAMES = ("ua", "ra", "ta", "fta", "va")
 
 
 def accuracies(outputs):
-    found = all_metrics()
+    found = METRICS
     return evaluate_row({n: found[n] for n in NAMES}, [outputs])[0]
 
 

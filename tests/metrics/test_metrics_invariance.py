@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mubench.api.outputs import Outputs
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.reporting.evaluate import evaluate_row
 
-METRICS = all_metrics()
+METRICS = Catalogue().metrics
 OPTIONS = [{}, {"mia": {"classwise": True, "statistic": "modified_entropy"}}]
 
 

@@ -8,9 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from mubench.api.outputs import Outputs
 from mubench.api.scores import confidence
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.metrics.ranking import matched_auc, matched_tpr
 from mubench.reporting.evaluate import evaluate_row
+
+METRICS = Catalogue().metrics
 
 
 def draw(rng, n, classes, levels, shift=0.0):
@@ -116,7 +118,7 @@ def test_classes_without_test_images_are_left_out():
 
 
 def test_the_columns(model):
-    found = all_metrics()
+    found = METRICS
     chosen = {n: found[n] for n in ("auc", "tpr")}
     o = model(sizes=(400, 900, 5, 900), lift=(1.0, 4.0, 1.0, 1.0))
     (row,) = evaluate_row(chosen, [o])
@@ -131,7 +133,7 @@ def test_the_columns(model):
 
 def test_in_class_forgetting_forget_meets_its_own_class(model):
     o = model(forgotten=(2,))
-    (row,) = evaluate_row({"auc": all_metrics()["auc"]}, [o])
+    (row,) = evaluate_row({"auc": METRICS["auc"]}, [o])
     of_class = o.labels["test"] == 2
     own = confidence(o.logits["test"], o.labels["test"])[of_class]
     forget = confidence(*o.of("forget"))
@@ -142,5 +144,5 @@ def test_in_class_forgetting_forget_meets_its_own_class(model):
 def test_no_column_when_no_class_is_shared():
     z = np.array([[1.0, 0.0], [0.5, 0.0]], np.float32)
     labels = {"forget": np.array([1, 1]), "retain": np.array([0, 1]), "test": np.array([0, 0])}
-    (row,) = evaluate_row({"auc": all_metrics()["auc"]}, [Outputs(dict.fromkeys(labels, z), labels)])
+    (row,) = evaluate_row({"auc": METRICS["auc"]}, [Outputs(dict.fromkeys(labels, z), labels)])
     assert set(row) == {"auc_retain"}

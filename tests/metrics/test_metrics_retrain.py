@@ -8,12 +8,14 @@ from scipy.spatial.distance import jensenshannon
 
 from mubench.api.outputs import Outputs
 from mubench.api.scores import log_softmax
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.metrics.divergence import js_bits
 from mubench.reporting.evaluate import evaluate_row
 from mubench.reporting.gap import avg_gap
 
-FOUND = all_metrics()
+METRICS = Catalogue().metrics
+
+FOUND = METRICS
 COMPARED = {n: FOUND[n] for n in ("agreement", "js", "tow", "tow_mia")}
 
 

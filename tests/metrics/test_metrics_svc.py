@@ -5,11 +5,13 @@ import pytest
 from sklearn.svm import SVC
 
 from mubench.api.outputs import Outputs
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.metrics.svc import share_of_nonmembers
 from mubench.reporting.evaluate import evaluate_row
 
-METRIC = {"mia_svc": all_metrics()["mia_svc"]}
+METRICS = Catalogue().metrics
+
+METRIC = {"mia_svc": METRICS["mia_svc"]}
 
 
 def value(outputs):

@@ -7,11 +7,13 @@ import pytest
 
 from mubench.api.outputs import Outputs
 from mubench.api.scores import STATISTICS, confidence
-from mubench.discovery.metrics import all_metrics
+from mubench.discovery.find import Catalogue
 from mubench.metrics.threshold import best_threshold, held_out_accuracy
 from mubench.reporting.evaluate import evaluate_row
 
-MIA = {"mia": all_metrics()["mia"]}
+METRICS = Catalogue().metrics
+
+MIA = {"mia": METRICS["mia"]}
 
 
 def attack(rows, **options):
@@ -103,7 +105,7 @@ def test_an_attack_worse_than_chance_is_flagged_too():
 @pytest.mark.parametrize("pool", [True, False])
 def test_with_correctness_mia_is_ua(model, pool):
     rows = [model(seed=s, split=s) for s in range(4)]
-    found = all_metrics()
+    found = METRICS
     both = evaluate_row(
         {n: found[n] for n in ("ua", "ra", "ta", "mia")},
         rows,

@@ -3,15 +3,18 @@
 import pytest
 import torch
 
-from mubench.discovery.models import build, check_model
+from mubench.discovery.find import Catalogue
+from mubench.discovery.models import build
 from mubench.errors import UsageError
+
+MODELS = Catalogue().models
 
 RGB = torch.full((3,), 0.5), torch.full((3,), 0.25)
 GREY = torch.tensor([0.3]), torch.tensor([0.3])
 
 
 def net(name, stats=RGB, classes=10, seed=0):
-    return build(name, classes, *stats, torch.Generator().manual_seed(seed)).eval()
+    return build(MODELS[name], classes, *stats, torch.Generator().manual_seed(seed)).eval()
 
 
 # ResNet-18: the count the SalUn protocol reports for ten and a hundred classes. ResNet-8 and -20: by
@@ -72,9 +75,9 @@ def test_first_weights_come_from_the_stream_alone(name):
 )
 def test_an_unknown_model_names_the_nearest(wrong, nearest):
     with pytest.raises(UsageError, match=f"unknown model '{wrong}'.*'{nearest}"):
-        check_model(wrong)
+        MODELS.find(wrong)
 
 
 def test_networks_of_a_fixed_image_size_are_not_offered():
     with pytest.raises(UsageError, match="unknown model 'vit_b_16'"):
-        check_model("vit_b_16")
+        MODELS.find("vit_b_16")

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning.data_cache import load_dataset
 from mubench.running.executor import execute
 from mubench.storage.store import Store
+
+DATASETS = Catalogue().datasets
 
 
 @pytest.fixture
@@ -49,11 +52,11 @@ def suite_of(tree):
 @pytest.mark.parametrize(("part", "at"), [("labels", -8), ("test", -1)])
 def test_no_split_is_drawn_from_damaged_labels(tree, tmp_path, capsys, part, at):
     cache = tmp_path / "cache"
-    first = load_dataset("folder", {"root": str(tree)}, cache)
+    first = load_dataset(DATASETS["folder"], {"root": str(tree)}, cache)
     (file,) = cache.glob(f"folder-*/{part}.npy")
     spoil(file, at)
 
-    again = load_dataset("folder", {"root": str(tree)}, cache)
+    again = load_dataset(DATASETS["folder"], {"root": str(tree)}, cache)
 
     assert "the cached labels do not match their digest; set aside" in capsys.readouterr().err
     assert np.array_equal(getattr(again.raw, part), getattr(first.raw, part))
@@ -62,9 +65,9 @@ def test_no_split_is_drawn_from_damaged_labels(tree, tmp_path, capsys, part, at)
 
 @pytest.mark.parametrize("part", ["images.npy", "labels.npy", "about.json"])
 def test_an_emptied_file_of_the_cache_is_set_aside(tree, tmp_path, capsys, part):
-    good = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache")
+    good = load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path / "cache")
     next((tmp_path / "cache").glob(f"*/{part}")).write_bytes(b"")
-    again = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache")
+    again = load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path / "cache")
 
     assert again.digest == good.digest
     assert "set aside" in capsys.readouterr().err
@@ -72,13 +75,13 @@ def test_an_emptied_file_of_the_cache_is_set_aside(tree, tmp_path, capsys, part)
 
 def test_damage_is_seen_every_time(tree, tmp_path):
     cache = tmp_path / "cache"
-    first = load_dataset("folder", {"root": str(tree)}, cache)
+    first = load_dataset(DATASETS["folder"], {"root": str(tree)}, cache)
     pixels = np.array(first.raw.images)
 
     for times in (1, 2):
         (images,) = cache.glob("folder-????????????????/images.npy")
         spoil(images)
-        again = load_dataset("folder", {"root": str(tree)}, cache, verify=True)
+        again = load_dataset(DATASETS["folder"], {"root": str(tree)}, cache, verify=True)
         assert np.array_equal(again.raw.images, pixels)
         assert len(list(cache.glob("*.bad-*"))) == times
 
@@ -126,7 +129,7 @@ def test_every_class_in_turn_reads_the_data_once(bench, tree, monkeypatch, split
 def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_path):
     from mubench.planning.splits import make_split
 
-    raw = load_dataset("folder", {"root": str(tree)}, tmp_path / "cache").raw
+    raw = load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path / "cache").raw
     train, _, _ = make_split(raw.labels, raw.test, 10.0)
     chosen = [int(train[3]), int(train[-1])]
     file = tmp_path / "forget.txt"
@@ -177,7 +180,7 @@ def test_decoding_shows_progress_on_a_terminal_only(tree, tmp_path, monkeypatch)
     for name, stream in (("terminal", Terminal()), ("file", io.StringIO())):
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
-        load_dataset("folder", {"root": str(tree)}, tmp_path / name)
+        load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path / name)
         shown[name] = stream.getvalue()
 
     assert "decoding images" in shown["terminal"]
@@ -185,14 +188,14 @@ def test_decoding_shows_progress_on_a_terminal_only(tree, tmp_path, monkeypatch)
 
 
 def test_what_is_decoded_is_read_without_torch(tree, tmp_path):
-    load_dataset("folder", {"root": str(tree)}, tmp_path)
-    load_dataset("digits", {}, tmp_path)
+    load_dataset(DATASETS["folder"], {"root": str(tree)}, tmp_path)
+    load_dataset(DATASETS["digits"], {}, tmp_path)
     code = f"""if True:
         import sys
         from pathlib import Path
         from mubench.planning.data_cache import load_dataset
-        load_dataset("folder", {{"root": {str(tree)!r}}}, Path({str(tmp_path)!r}))
-        load_dataset("digits", {{}}, Path({str(tmp_path)!r}))
+        load_dataset(DATASETS["folder"], {{"root": {str(tree)!r}}}, Path({str(tmp_path)!r}))
+        load_dataset(DATASETS["digits"], {{}}, Path({str(tmp_path)!r}))
         print([m for m in ("torch", "torchvision", "sklearn", "scipy") if m in sys.modules])
     """
 
@@ -208,7 +211,7 @@ def test_a_dataset_that_returns_something_else_is_refused_in_one_line(tmp_path, 
     monkeypatch.setattr(catalogue, "datasets", lambda: {"wrong": wrong})
 
     with pytest.raises(UsageError, match=r"dataset 'wrong': images must be \(n, C, H, W\) uint8") as caught:
-        load_dataset("wrong", {}, tmp_path)
+        load_dataset(DATASETS["wrong"], {}, tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -218,7 +221,7 @@ def _load(root, cache, barrier, replies):
     opened, real = [], folder._open
     folder._open = lambda path, *rest: opened.append(path) or real(path, *rest)
     barrier.wait()
-    replies.put((len(opened), load_dataset("folder", {"root": root}, cache).digest, len(opened)))
+    replies.put((len(opened), load_dataset(DATASETS["folder"], {"root": root}, cache).digest, len(opened)))
 
 
 def test_of_two_runs_at_once_one_decodes(tree, tmp_path):

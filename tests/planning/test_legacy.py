@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mubench.discovery import methods as registry
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning import suite
@@ -72,7 +72,7 @@ def test_the_clean_split_is_still_the_one_of_the_committed_results(tmp_path):
     saved = json.loads((RESULTS / "digits-class-3" / "manifest.json").read_text(encoding="utf-8"))
     loaded = suite.load(suite.find("digits-class-3"))
 
-    plan = harness.make_plan(loaded, registry.load(), Store(tmp_path), "cpu")
+    plan = harness.make_plan(loaded, Catalogue(), Store(tmp_path), "cpu")
 
     found = {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()}
     assert found == saved["splits"]

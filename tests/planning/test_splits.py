@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
 from mubench.planning.splits import Split, forget_indices, make_split
 from mubench.planning.suite import Forget
 from mubench.streams import numpy_stream
+
+DATASETS = Catalogue().datasets
 
 FORGET = TypeAdapter(Forget)
 
@@ -47,7 +50,7 @@ def test_every_image_lies_in_exactly_one_set(draw, raw):
 
 
 def test_validation_is_a_tenth_of_each_class_of_the_training_images(tmp_path):
-    digits = load_dataset("digits", {}, tmp_path).raw
+    digits = load_dataset(DATASETS["digits"], {}, tmp_path).raw
     _, val, _ = make_split(digits.labels, digits.test, 10.0)
 
     for k in range(10):

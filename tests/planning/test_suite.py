@@ -5,7 +5,8 @@ import tomllib
 
 import pytest
 
-from mubench.discovery.methods import load as load_registry
+from mubench.discovery.find import Catalogue
+from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError
 from mubench.planning import suite
 
@@ -134,7 +135,7 @@ def test_a_suite_is_found_by_name_or_file(suite_file):
     path = suite_file()
 
     assert suite.find(str(path)) == path
-    assert suite.find("digits-random-10") == suite.suite_files()["digits-random-10"]
+    assert suite.find("digits-random-10") == suite_files()["digits-random-10"]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_published_settings_lie_under_the_suites_own(suite_file):
 
 
 def _shipped():
-    for name, path in suite.suite_files().items():
+    for name, path in suite_files().items():
         yield name, None
         for profile in tomllib.loads(path.read_text(encoding="utf-8")).get("profiles", {}):
             yield name, profile
@@ -244,12 +245,15 @@ def _shipped():
 
 @pytest.mark.parametrize(("name", "profile"), list(_shipped()))
 def test_shipped_suites_load_and_their_parameters_bind(name, profile):
-    loaded, known = suite.load(suite.find(name), profile), load_registry()
+    loaded, known = suite.load(suite.find(name), profile), Catalogue()
 
     for method, given in loaded.methods.items():
-        assert given.items() <= known.get(method).bind(given, name).items()
+        assert given.items() <= known.methods.find(method).bind(given, name).items()
     for variant in loaded.variants:
-        assert variant.parameters.items() <= known.get(variant.base).bind(variant.parameters, name).items()
+        assert (
+            variant.parameters.items()
+            <= known.methods.find(variant.base).bind(variant.parameters, name).items()
+        )
 
 
 def test_there_are_shipped_suites():
@@ -258,4 +262,4 @@ def test_there_are_shipped_suites():
         "digits-random-50",
         "digits-class-3",
         "cifar10-class",
-    } <= suite.suite_files().keys()
+    } <= suite_files().keys()

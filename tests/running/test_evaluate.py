@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
 from mubench.running.contract import differing
 from mubench.running.evaluate import predict
+
+MODELS = Catalogue().models
 
 
 def gen(seed=0):
@@ -17,7 +20,7 @@ def gen(seed=0):
 
 @pytest.fixture
 def model():
-    return build("small-cnn", 3, torch.tensor([0.4]), torch.tensor([0.3]), gen()).train()
+    return build(MODELS["small-cnn"], 3, torch.tensor([0.4]), torch.tensor([0.3]), gen()).train()
 
 
 def state(model):
