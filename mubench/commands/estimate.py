@@ -121,6 +121,11 @@ class Forecast:
         self._taken: dict[str, list[float]] = {}
         self._jobs = max(1, jobs)
 
+    @property
+    def cells_left(self) -> int:
+        """The number of cells that have not finished."""
+        return len(self._left)
+
     def finish(self, cell: Cell, seconds: float | None) -> None:
         """A cell has finished; seconds: what it took, None where that says nothing of others."""
         kind = self._left.pop(cell.key, _kind(cell))

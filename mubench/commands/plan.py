@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mubench.commands.estimate import duration, estimate, total_text
-from mubench.commands.request import Request, prepare
+from mubench.commands.request import Request, keys_by_row, prepare
 from mubench.errors import printable
 
 if TYPE_CHECKING:
@@ -24,13 +24,9 @@ def _lines(
 ) -> list[dict[str, Any]]:
     """A line per row of the table and seed, originals first; those that nothing needs are left out."""
     absent = {cell.key for cell in missing}
-    originals = {cell.seed: cell.key for cell in plan.cells if cell.spec is None}
-    rows = [("original model", originals)]
-    for label, part in (plan.classes or {"": plan}).items():
-        rows += [(f"{row.name} ({label})" if label else row.name, row.keys) for row in part.rows]
     return [
         {"row": name, "seed": seed, "key": key, "cached": key not in absent, "seconds": expected.get(key)}
-        for name, keys in rows
+        for name, keys in keys_by_row(plan).items()
         for seed, key in keys.items()
         if key in absent or store.get(key) is not None
     ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mubench.commands.estimate import Forecast, duration
 from mubench.errors import printable
-from mubench.planning.cell import Cell
 from mubench.running.executor import Outcome
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 # Without a terminal, cells that finish sooner than this many seconds after the last line get none.
 PAUSE = 1.0
-
-
-def cell_name(cell: Cell) -> str:
-    """ "FT, seed 3", or "original model, seed 3"."""
-    return printable(f"{cell.spec.name if cell.spec else 'original model'}, seed {cell.seed}")
 
 
 class Lines:
@@ -33,13 +27,13 @@ class Lines:
     def __init__(
         self,
         write: Callable[[str], None],
-        total: int,
+        names: Mapping[str, str],
         forecast: Forecast,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """total: number of cells; clock: seconds."""
-        self._write, self._total, self._forecast, self._clock = write, total, forecast, clock
-        self._done = 0
+        """names: cell key -> what it is called; forecast: of all cells to run; clock: seconds."""
+        self._write, self._names, self._forecast, self._clock = write, names, forecast, clock
+        self._done, self._total = 0, forecast.cells_left
         self._last_line = -PAUSE
 
     def __call__(self, outcome: Outcome) -> None:
@@ -56,16 +50,19 @@ class Lines:
         }.get(outcome.status, duration(outcome.seconds))
         seconds = self._forecast.seconds_left()
         left = f"; about {duration(seconds)} left" if self._done < self._total and seconds is not None else ""
-        self._write(f"[{self._done}/{self._total}] {cell_name(outcome.cell)}: {ending}{left}")
+        self._write(f"[{self._done}/{self._total}] {self._names[outcome.cell.key]}: {ending}{left}")
 
 
 @contextmanager
 def progress(
-    console: Console, cells: Sequence[Cell], forecast: Forecast
+    console: Console, names: Mapping[str, str], forecast: Forecast
 ) -> Iterator[Callable[[Outcome], None]]:
-    """A function to call with each outcome: it moves a bar on a terminal, else it writes `Lines`."""
+    """A function to call with each outcome: it moves a bar on a terminal, else it writes `Lines`.
+
+    names: cell key -> what it is called, in one printable line.
+    """
     if not console.is_terminal:
-        yield Lines(console.print, len(cells), forecast)
+        yield Lines(console.print, names, forecast)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -76,12 +73,12 @@ def progress(
         TextColumn("{task.fields[left]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("training", total=len(cells), left="")
+        task = bar.add_task("training", total=forecast.cells_left, left="")
 
         def advance(outcome: Outcome) -> None:
             forecast.finish(outcome.cell, outcome.seconds if outcome.status == "ok" else None)
             seconds = forecast.seconds_left()
             left = "" if seconds is None else f"about {duration(seconds)} left"
-            bar.update(task, advance=1, description=cell_name(outcome.cell), left=left)
+            bar.update(task, advance=1, description=names[outcome.cell.key], left=left)
 
         yield advance

@@ -166,6 +166,14 @@ def read(request: Request) -> Choice:
     return Choice(path, loaded, _names(request.methods), plugins)
 
 
+def keys_by_row(plan: planning.Plan) -> dict[str, dict[int, str]]:
+    """Name -> seed -> key of its cell: the original models, then each row, with the class it forgets."""
+    keys = {"original model": {cell.seed: cell.key for cell in plan.cells if cell.spec is None}}
+    for label, part in (plan.classes or {"": plan}).items():
+        keys |= {f"{row.name} ({label})" if label else row.name: row.keys for row in part.rows}
+    return keys
+
+
 def prepare(request: Request) -> planning.Plan:
     """The plan of a run; UsageError for whatever is wrong."""
     choice = read(request)

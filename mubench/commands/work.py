@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mubench.commands.estimate import LONG_WORK, Forecast, estimate, total_text
 from mubench.commands.progress import progress
-from mubench.commands.request import Request
+from mubench.commands.request import Request, keys_by_row
 from mubench.errors import printable
 from mubench.planning.plan import Plan
 from mubench.running.executor import Outcome, execute
@@ -33,7 +33,12 @@ def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
     if missing:
         errors.print(f"Expected: {total_text(expected, jobs)}.")
     try:
-        with progress(errors, missing, Forecast(missing, expected, jobs)) as report:
+        names = {
+            key: printable(f"{name}, seed {seed}")
+            for name, keys in keys_by_row(plan).items()
+            for seed, key in keys.items()
+        }
+        with progress(errors, names, Forecast(missing, expected, jobs)) as report:
             outcomes = execute(missing, store, jobs, report)
     except KeyboardInterrupt:
         store.forget_checks()
@@ -50,13 +55,10 @@ def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store, error
     """A line for each row that failed: where, why, and the command that shows more."""
     failed = {o.cell.key: o.reason for o in outcomes if o.status == "failed"}
     elsewhere = "" if store.root == default_store().absolute() else f" --store {shlex.quote(str(store.root))}"
-    for label, part in (plan.classes or {"": plan}).items():
-        for row in part.rows:
-            seeds = [seed for seed, key in row.keys.items() if key in failed]
-            if not seeds:
-                continue
-            name = f"{row.name} ({label})" if label else row.name
+    for name, keys in keys_by_row(plan).items():
+        seeds = [seed for seed, key in keys.items() if key in failed]
+        if seeds:
             at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-            key = row.keys[seeds[0]]
-            reason = f"{name} failed at {at}: {failed[key]}"
-            errors.print(printable(f"{reason}; see: mubench show record {key[:SHORT]}{elsewhere}"))
+            key = keys[seeds[0]]
+            hint = f"see: mubench show record {key[:SHORT]}{elsewhere}"
+            errors.print(printable(f"{name} failed at {at}: {failed[key]}; {hint}"))

@@ -1,7 +1,5 @@
 """Lines of progress without a terminal."""
 
-from dataclasses import replace
-
 import pytest
 
 from mubench.commands.console import make_console
@@ -17,13 +15,17 @@ def cells(bench):
     return [c for c in plan.cells if c.spec and c.spec.name in ("Retrain", "FT")]
 
 
+def named(cells):
+    return {c.key: f"{c.spec.name}, seed {c.seed}" for c in cells}
+
+
 @pytest.fixture
 def told(cells):
     """`told(steps, jobs=1)`: the lines that (status, seconds taken, time on the clock) of each cell give."""
 
     def tell(*steps, jobs=1):
         lines, now = [], [0.0]
-        report = Lines(lines.append, len(cells), Forecast(cells, {}, jobs), clock=lambda: now[0])
+        report = Lines(lines.append, named(cells), Forecast(cells, {}, jobs), clock=lambda: now[0])
         for cell, (status, seconds, now[0]) in zip(cells, steps, strict=False):
             report(Outcome(cell, status, "why" if status == "failed" else "", seconds))
         return lines
@@ -53,22 +55,19 @@ def test_quick_cells_get_a_line_a_second_but_failures_and_the_last_always(told):
     assert lines[1] == "[3/4] FT, seed 3: FAILED: why; about 0.1 s left"
 
 
-def test_a_name_cannot_steer_the_terminal(cells):
-    lines = []
-    spec = replace(cells[0].spec, name="a\x1b[2Jb")
+def test_a_run_without_a_terminal_tells_its_progress(run, plugin_file):
+    path = plugin_file("""
+    @method("a\\x1b[2Jb")
+    def named(model, task):
+        pass
+    """)
 
-    Lines(lines.append, 1, Forecast([], {}, 1))(Outcome(replace(cells[0], spec=spec), "ok", "", 1.0))
-
-    assert lines == [r"[1/1] a\x1b[2Jb, seed 3: 1.0 s"]
-
-
-def test_a_run_without_a_terminal_tells_its_progress(run):
-    code, out, err = run(change='methods = ["FT"]')
+    code, out, err = run("--plugin", path, change="floor = true")
 
     assert code == 0
-    assert "[1/4] original model, seed 0: " in err
-    assert "[4/4] FT, seed 0: " in err
-    assert "[4/4]" not in out
+    assert "[1/5] original model, seed 0: " in err
+    assert r"[5/5] a\x1b[2Jb, seed 0: " in err, "a name cannot steer the terminal"
+    assert "[5/5]" not in out
 
 
 def test_a_terminal_gets_a_bar_that_names_the_cell(cells, monkeypatch, capsys):
@@ -76,7 +75,7 @@ def test_a_terminal_gets_a_bar_that_names_the_cell(cells, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     console = make_console(stderr=True)
 
-    with progress(console, cells, Forecast(cells, {}, 1)) as report:
+    with progress(console, named(cells), Forecast(cells, {}, 1)) as report:
         for cell in cells[:2]:
             report(Outcome(cell, "ok", "", 2.0))
 
