@@ -42,9 +42,9 @@ def _kind(cell: Cell) -> str:
 
 def recipe_images(plan: Plan) -> dict[str, int]:
     """Cell key -> images that its training reads in all epochs, for cells that train by the recipe."""
-    splits = [s for part in plan.parts for s in part.splits.values()]
+    splits = [s for block in plan.blocks for s in block.splits.values()]
     retained = {s.digest: len(s.retain) for s in splits}
-    seen = splits[0].train if splits[0].original is None else splits[0].original
+    seen = splits[0].partition.seen
     epochs = plan.suite.original.epochs
     return {
         cell.key: epochs * (len(seen) if cell.spec is None else retained[cell.split])

@@ -70,7 +70,7 @@ def plan_suite(request: Request, console: Console, as_json: bool) -> int:
         rest = [c["seconds"] for c in own if not c["cached"]]
         grid.add_row(printable(name), str(len(own)), str(stored), _row_time(rest))
     console.print(grid)
-    for row in (row for part in plan.parts for row in part.rows if row.status):
+    for row in (row for row in plan.rows if row.status):
         console.print(printable(f"{row.name}: {row.status}, {row.reason}"))
     if missing:
         console.print(f"{plan.device}, {plan.precision}, {jobs} at once: {total_text(expected, jobs)}.")

@@ -22,8 +22,6 @@ def _show(found: results.Results, store: Store, folder: Path, console: Console, 
     # first of all, lest a full disk keep it from who waited for it
     console.print(terminal_table(cells, caption=found.title, notes=results.captions(found, store)))
     results.write(found, store, folder, cells)
-    for message in store.set_aside:
-        errors.print(message)
     return 1 if cells["status"].isin(["FAILED", "missing"]).any() else 0
 
 

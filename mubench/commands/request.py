@@ -16,9 +16,10 @@ from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
-from mubench.planning import plan as planning
 from mubench.planning import suite
 from mubench.planning.device import default_jobs
+from mubench.planning.plan import Plan, make_plan
+from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 
@@ -166,16 +167,17 @@ def read(request: Request) -> Choice:
     return Choice(path, loaded, _names(request.methods), plugins)
 
 
-def keys_by_row(plan: planning.Plan) -> dict[str, dict[int, str]]:
+def keys_by_row(plan: Plan) -> dict[str, dict[int, str]]:
     """Name -> seed -> key of its cell: the original models, then each row, with the class it forgets."""
     keys = {"original model": {cell.seed: cell.key for cell in plan.cells if cell.spec is None}}
-    for label, part in (plan.classes or {"": plan}).items():
-        keys |= {f"{row.name} ({label})" if label else row.name: row.keys for row in part.rows}
+    for block in plan.blocks:
+        ending = f" ({block.label})" if block.label else ""
+        keys |= {f"{row.name}{ending}": row.keys for row in block.rows}
     return keys
 
 
-def prepare(request: Request) -> planning.Plan:
+def prepare(request: Request) -> Plan:
     """The plan of a run; UsageError for whatever is wrong."""
     choice = read(request)
-    chosen = planning.select(choice.suite, request.catalogue, choice.names, choice.plugins)
-    return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))
+    chosen = select(choice.suite, request.catalogue, choice.names, choice.plugins)
+    return make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))

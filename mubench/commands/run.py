@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
+    request.store.check_writable()
     plan = prepare(request)
     results.check_writable(request.folder)
-    for split in (s for part in plan.parts for s in part.splits.values()):
+    for split in (s for block in plan.blocks for s in block.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     stored = len(plan.cells) - len(plan.missing(request.store, request.exclusive_timing))
     jobs = request.jobs_on(plan.device, plan.suite.threads)

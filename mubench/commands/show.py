@@ -65,7 +65,7 @@ def record(store: Store, prefix: str) -> Entry:
     if not re.fullmatch(f"[0-9a-f]{{{SHORTEST},64}}", prefix):
         raise UsageError(f"record {prefix!r}: give {SHORTEST} to 64 hex digits of a key, as in cells.csv")
     folders = {p.name: p for p in (store.root / "records").glob(f"{prefix[:2]}/{prefix}*")}
-    failures = {p.stem: p for p in (store.root / "failures").glob(f"{prefix}*.json")}
+    failures = [p.stem for p in (store.root / "failures").glob(f"{prefix}*.json")]
     keys = sorted({*folders, *failures})
     if len(keys) != 1:
         count = "no record" if not keys else f"{len(keys)} records"
@@ -73,15 +73,14 @@ def record(store: Store, prefix: str) -> Entry:
     (key,) = keys
     log = store.root / "logs" / f"{key}.log"
     entry: Entry = {"key": key, "log": str(log) if log.exists() else None}
-    path = folders[key] / ABOUT if key in folders else failures[key]
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
     if key in folders:
-        return {"status": "ok", **entry, **facts}
+        path = folders[key] / ABOUT
+        try:
+            return {"status": "ok", **entry, **json.loads(path.read_text(encoding="utf-8"))}
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from None
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return {"status": "FAILED", **entry, **facts, "log_tail": lines[-TAIL:]}
+    return {"status": "FAILED", "reason": store.failure(key), **entry, "log_tail": lines[-TAIL:]}
 
 
 def record_text(entry: Entry) -> str:

@@ -21,6 +21,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
     """Run every trial, write tuning.csv and tuning.toml, print the best; 1 if any trial failed."""
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
+    request.store.check_writable()
     choice = read(request)
     names = choice.names or list(choice.suite.methods)
     names += [spec.name for spec in choice.plugins if spec.name not in names]

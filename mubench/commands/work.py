@@ -41,13 +41,11 @@ def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
         with progress(errors, names, Forecast(missing, expected, jobs)) as report:
             outcomes = execute(missing, store, jobs, report)
     except KeyboardInterrupt:
-        store.forget_checks()
         left = len(plan.missing(store, request.exclusive_timing))
         raise KeyboardInterrupt(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
         ) from None
-    store.forget_checks()
     return outcomes
 
 

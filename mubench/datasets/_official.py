@@ -16,8 +16,10 @@ T = TypeVar("T")
 
 def data_root() -> Path:
     """$MUBENCH_DATA, which `--data-root` sets, or a folder of the user's data folder."""
-    given = os.environ.get("MUBENCH_DATA")
-    return Path(given) if given else Path(platformdirs.user_data_dir("mubench")) / "datasets"
+    configured = os.environ.get("MUBENCH_DATA")
+    if configured:
+        return Path(configured).expanduser()
+    return Path(platformdirs.user_data_dir("mubench")) / "datasets"
 
 
 def torchvision_files(

@@ -10,7 +10,7 @@ from mubench.planning.cell import Cell, Setting
 def rate_facts(setting: Setting) -> dict[str, Any]:
     """What decides how many images a second are trained by the recipe."""
     return {
-        "data": setting.data_digest,
+        "data": setting.data.digest,
         "model": [setting.model.name, setting.model.source],
         "batch_size": setting.batch_size,
         "precision": setting.precision,

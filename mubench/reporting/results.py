@@ -16,7 +16,8 @@ from mubench.api.metric import MetricSpec
 from mubench.api.scores import confidence
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
-from mubench.planning.plan import Plan, Row
+from mubench.planning.plan import Block, Plan
+from mubench.planning.rows import Status, TableRow
 from mubench.reporting.evaluate import evaluate_row
 from mubench.reporting.plots.shown import Histograms
 from mubench.reporting.render import render
@@ -36,14 +37,14 @@ class Results:
     """
 
     title: str
-    rows: list[Row]
+    rows: list[TableRow]
     metrics: dict[str, dict[str, Any]]
     notes: list[str]
     about: dict[str, Any]
-    classes: dict[str, list[Row]] = field(default_factory=dict)
+    classes: dict[str, list[TableRow]] = field(default_factory=dict)
 
     @property
-    def all_rows(self) -> list[Row]:
+    def all_rows(self) -> list[TableRow]:
         """The rows of every class, or of the one table."""
         return [*self.rows, *(row for rows in self.classes.values() for row in rows)]
 
@@ -52,7 +53,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
     """The results of a planned suite, run or not."""
     suite = plan.suite
     title = f"{suite.title} (LEGACY SPLIT, not comparable)" if suite.split != "clean" else suite.title
-    split = next(iter(plan.parts[0].splits.values()))
+    split = next(iter(plan.blocks[0].splits.values()))
     counts = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     recipe = suite.original
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
@@ -71,33 +72,34 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Results:
         "paper": suite.paper,
         "resolved": suite.model_dump(by_alias=True, exclude={"notes"}),
         "data": {"name": plan.dataset.name, "sha256": plan.dataset.digest},
-        "splits": {label: _splits(part) for label, part in plan.classes.items()} or _splits(plan),
+        "splits": {b.label: _splits(b) for b in plan.blocks if b.label} or _splits(plan.blocks[0]),
     }
-    classes = {label: part.rows for label, part in plan.classes.items()}
-    return Results(title, plan.rows, suite.metrics, notes, about, classes)
+    classes = {block.label: block.rows for block in plan.blocks if block.label}
+    rows = [] if classes else plan.blocks[0].rows
+    return Results(title, rows, suite.metrics, notes, about, classes)
 
 
-def _splits(plan: Plan) -> dict[str, Any]:
-    return {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()}
+def _splits(block: Block) -> dict[str, Any]:
+    return {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in block.splits.items()}
 
 
 def _to_forget(plan: Plan) -> str:
     """How many images: forget sets of all seeds are of one size, those of classes need not be."""
-    sizes = sorted({len(next(iter(part.splits.values())).forget) for part in plan.parts})
+    sizes = sorted({len(next(iter(block.splits.values())).forget) for block in plan.blocks})
     count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"each of the {len(plan.classes)} classes in turn, {count}" if plan.classes else count
+    return f"each of the {len(plan.blocks)} classes in turn, {count}" if plan.blocks[0].label else count
 
 
 def _legacy_note(plan: Plan) -> list[str]:
     """How far a legacy split's original is off, loudly: its rows look as if they forgot something."""
-    split = next(iter(plan.parts[0].splits.values()))
-    if split.original is None:
+    parts = next(iter(plan.blocks[0].splits.values())).partition
+    if parts.original is None:
         return []
-    per_class = np.bincount(plan.dataset.raw.labels[split.unseen], minlength=plan.dataset.num_classes)
+    per_class = np.bincount(plan.dataset.raw.labels[parts.unseen], minlength=plan.dataset.num_classes)
     return [
-        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(split.unseen):,} of the "
-        f"{len(split.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
-        f"class), and was trained on {len(split.val_seen):,} of the {len(split.val):,} validation images.",
+        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(parts.unseen):,} of the "
+        f"{len(parts.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
+        f"class), and was trained on {len(parts.val_seen):,} of the {len(parts.val):,} validation images.",
         "LEGACY SPLIT: this is the flaw of the published code, kept to reproduce published rows; UA and RA "
         "of every row but Retrain contain it. Never compare with rows of the clean split.",
     ]
@@ -117,8 +119,10 @@ def from_folder(folder: Path) -> Results:
         raise UsageError(f"{path}: not a manifest of mubench: {error}") from None
 
 
-def _rows(saved: list[dict[str, Any]]) -> list[Row]:
-    return [Row(**{**row, "keys": {int(seed): key for seed, key in row["keys"].items()}}) for row in saved]
+def _rows(saved: list[dict[str, Any]]) -> list[TableRow]:
+    return [
+        TableRow(**{**row, "keys": {int(seed): key for seed, key in row["keys"].items()}}) for row in saved
+    ]
 
 
 def _row_values(
@@ -180,11 +184,11 @@ def cells_frame(results: Results, store: Store) -> pd.DataFrame:
         for seed, key in row.keys.items():
             line: dict[str, Any] = {"method": row.name, "role": row.role, "seed": seed, "key": key}
             if seed in values:
-                line |= {"status": "ok", "reason": "", **values[seed], **_cost(found[row.name][seed])}
+                line |= {"status": Status.OK, "reason": "", **values[seed], **_cost(found[row.name][seed])}
             elif (reason := store.failure(key)) is not None:
-                line |= {"status": "FAILED", "reason": reason}
+                line |= {"status": Status.FAILED, "reason": reason}
             else:
-                line |= {"status": "missing", "reason": "not run yet"}
+                line |= {"status": Status.MISSING, "reason": "not run yet"}
             lines.append(line)
     frame = pd.DataFrame(lines)
     first = ["method", "role", "seed", "status", "reason", *NUMBERS[:-1]]
