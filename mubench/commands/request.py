@@ -16,9 +16,10 @@ from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
+from mubench.planning import plan as planning
 from mubench.planning import suite
 from mubench.planning.device import default_jobs
-from mubench.planning.plan import Plan, make_plan
+from mubench.planning.plan import Plan
 from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
@@ -180,4 +181,4 @@ def prepare(request: Request) -> Plan:
     """The plan of a run; UsageError for whatever is wrong."""
     choice = read(request)
     chosen = select(choice.suite, request.catalogue, choice.names, choice.plugins)
-    return make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))
+    return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))
