@@ -16,6 +16,11 @@ class UsageError(Exception):
     """The request itself is wrong: one clear line, exit code 2, nothing was lost."""
 
 
+def printable(text: str) -> str:
+    r"""`text` in one line, for terminals and logs: what cannot be printed is escaped, as \\x1b or \\n."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _closest(name: str, known: Iterable[str]) -> str | None:
     lower = {n.lower(): n for n in known}
     found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
@@ -61,7 +66,7 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> Usag
 
 @contextmanager
 def error_context(place: str) -> Iterator[None]:
-    """Put the place where something was said before what is wrong with it."""
+    """Prefix UsageErrors raised inside with `place`."""
     try:
         yield
     except UsageError as error:

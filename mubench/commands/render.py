@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mubench.commands.request import Request, _marks, prepare
+from mubench.commands.request import Request, prepare
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError
 from mubench.reporting import results
@@ -42,5 +42,5 @@ def render_again(
     if re.search(r"[/\\]", target) and not Path(target).exists():
         raise UsageError(f"{target}: there is no such folder or suite file")
     request = Request(target, store, plugins=plugins, profile=profile, out=out)
-    found = results.from_plan(prepare(request), Path(target).stem, _marks(request))
+    found = results.from_plan(prepare(request), request.name, request.marks)
     return _show(found, store, request.folder, console, console)
