@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mubench.running.executor import Outcome
+from mubench.running.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console

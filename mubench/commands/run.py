@@ -14,7 +14,8 @@ from mubench.commands.request import Request, _marks, prepare
 from mubench.planning import plan as harness
 from mubench.planning.device import default_jobs
 from mubench.reporting import results
-from mubench.running.executor import Outcome, execute
+from mubench.running.executor import execute
+from mubench.running.outcome import Outcome
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:

@@ -1,87 +1,112 @@
-"""The data of a setting on its device, and the models and sets made from them."""
+"""The data of a setting, and the models and image sets made from them on its device."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mubench.api.classifier import Classifier
-from mubench.api.cost import Ledger
-from mubench.api.images import Augmentation, ImageSet
+from mubench.api.images import Augmentation
 from mubench.discovery.models import build
-from mubench.planning.cell import SETTING, Setting
-from mubench.planning.data_cache import Dataset, load_dataset
+from mubench.planning.cell import Setting
+from mubench.planning.data_cache import load_dataset
 from mubench.planning.splits import Split, forget_indices, make_sets
+from mubench.planning.suite import SplitKind
 from mubench.storage.store import Store
 from mubench.streams import stream_seed
 
+DATA_CHANGED = "the data have changed since this run was planned; start it again"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a dataset and its split into train, validation and test hold, as arrays.
+
+    images: uint8 (n, C, H, W). labels: int64 (n,). train, val, test: indices. original: those that the
+    original is trained on, where it is not `train`. mean, std: of the channels, float32 (C,).
+    """
+
+    digest: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    augmentation: Augmentation
+    train: NDArray[np.int64]
+    val: NDArray[np.int64]
+    test: NDArray[np.int64]
+    original: NDArray[np.int64] | None
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def _load(dataset: str, options: str, digest: str, split: SplitKind, val_percent: float, cache: Path) -> Data:
+    loaded = load_dataset(dataset, json.loads(options), cache, verify=True)
+    if loaded.digest != digest:
+        raise RuntimeError(DATA_CHANGED)
+    raw = loaded.raw
+    images, labels = np.array(raw.images), np.array(raw.labels)
+    train, val, test, original = make_sets(split, labels, raw.test, val_percent, raw.classes)
+    # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
+    # through its normalisation. float64 sums on the CPU: the same on every device.
+    seen = images[val].astype(np.float64) / 255
+    mean = seen.mean((0, 2, 3)).astype(np.float32)
+    std = seen.std((0, 2, 3)).clip(1e-3).astype(np.float32)
+    augmentation = Augmentation(raw.padding, raw.flip)
+    return Data(digest, images, labels, raw.classes, augmentation, train, val, test, original, mean, std)
+
+
+def data_of(setting: Setting, store: Store) -> Data:
+    """The data of a setting, read and checked once for all settings that differ in other things only.
+
+    Raises RuntimeError if they are not those that the setting was planned for.
+    """
+    options = json.dumps(setting.data, sort_keys=True)
+    where = (setting.dataset, options, setting.data_digest, setting.split, setting.val_percent)
+    return _load(*where, store.root / "data")
+
 
 class Bench:
-    """The data of a setting on its device, and the models and tasks made from it."""
+    """A setting's data as tensors on its device, and the models and splits made from them."""
 
     def __init__(self, setting: Setting, store: Store) -> None:
-        """Load the data; what depends on the seed is made later."""
+        """Take the data to the device; on the CPU the tensors and `data_of(...)` share their memory."""
         self.setting = setting
         self.device = torch.device(setting.device)
-        data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data", verify=True)
-        if data.digest != setting.data_digest:
-            raise RuntimeError("the data have changed since this run was planned; start it again")
-        raw = data.raw
-        self.classes = raw.classes
-        self.images = torch.from_numpy(np.array(raw.images)).to(self.device)
-        self.labels_np = np.array(raw.labels)
-        self.labels = torch.from_numpy(self.labels_np).to(self.device)
-        self.train, self.val, self.test, self.original = make_sets(
-            setting.split, self.labels_np, raw.test, setting.val_percent, raw.classes
-        )
-        self.augmentation = Augmentation(raw.padding, raw.flip)
-        # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
-        # through its normalisation. float64 sums on the CPU: the same on every device.
-        seen = np.asarray(raw.images[self.val], dtype=np.float64) / 255
-        self.mean = torch.tensor(seen.mean((0, 2, 3)), dtype=torch.float32)
-        self.std = torch.tensor(seen.std((0, 2, 3)).clip(1e-3), dtype=torch.float32)
+        self.data = data = data_of(setting, store)
+        self.classes = data.classes
+        self.images = torch.from_numpy(data.images).to(self.device)
+        self.labels = torch.from_numpy(data.labels).to(self.device)
 
     def split(self, seed: int) -> Split:
         """The split with forget set `seed`."""
-        forget, forgotten = forget_indices(
-            self.setting.forget, self.train, self.labels_np, self.classes, seed
-        )
-        return Split(self.train, self.val, self.test, forget, forgotten, self.original)
+        data = self.data
+        forget, forgotten = forget_indices(self.setting.forget, data.train, data.labels, data.classes, seed)
+        return Split(data.train, data.val, data.test, forget, forgotten, data.original)
 
-    def take(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
-        """(images uint8, labels) of these dataset indices."""
+    def take(self, indices: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """(images uint8, labels) of these dataset indices, copies."""
         rows = torch.from_numpy(indices).to(self.device)
         return self.images[rows], self.labels[rows]
 
-    def generator(self, device: str | torch.device, seed: int, *names: str) -> torch.Generator:
-        """The named stream's generator."""
-        return torch.Generator(device=device).manual_seed(stream_seed(seed, *names))
+    def sets(self, split: Split, names: tuple[str, ...]) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """(images, labels) of the sets of a split, by name."""
+        return {name: self.take(getattr(split, name)) for name in names}
 
-    def image_set(
-        self, name: str, indices: np.ndarray[Any, Any], seed: int, run: str, ledger: Ledger
-    ) -> ImageSet:
-        """A set with order and augmentation streams of its own."""
-        images, labels = self.take(indices)
-        return ImageSet(
-            name,
-            images,
-            labels,
-            batch_size=self.setting.batch_size,
-            augmentation=self.augmentation,
-            order=self.generator("cpu", seed, run, "order", name),
-            noise=self.generator(self.device, seed, run, "augmentation", name),
-            ledger=ledger,
-        )
-
-    def fresh(self, seed: int, run: str) -> Classifier:
+    def fresh(self, seed: int, stream: str) -> Classifier:
         """A newly initialised model on the device, in train mode."""
-        rng = self.generator("cpu", seed, run, "init")
-        model = build(self.setting.model, len(self.classes), self.mean, self.std, rng).to(self.device)
+        rng = torch.Generator().manual_seed(stream_seed(seed, stream, "init"))
+        mean, std = torch.from_numpy(self.data.mean.copy()), torch.from_numpy(self.data.std.copy())
+        model = build(self.setting.model, len(self.classes), mean, std, rng).to(self.device)
         if self.setting.precision == "bf16":
             model.autocast = torch.bfloat16
         return model.train()
@@ -90,13 +115,3 @@ class Bench:
         """Wait until the device has done all it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-@lru_cache(maxsize=2)
-def _bench(setting_json: str, root: Path) -> Bench:
-    return Bench(SETTING.validate_json(setting_json), Store(root))
-
-
-def bench_for(setting: Setting, store: Store) -> Bench:
-    """The bench of a setting, kept between cells of one process."""
-    return _bench(SETTING.dump_json(setting, by_alias=True).decode(), store.root)

@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from mubench.cli import main
-from mubench.running.presence import Presence
 
 PLUGIN = """
 from mubench import Step, cross_entropy_loss, method
@@ -77,20 +76,3 @@ def test_any_number_of_jobs_and_times_taken_alone_give_the_same_table(run, undis
     assert "timed while another cell ran" not in (run.out / "table.md").read_text()
     assert (cells == (run.out / "cells.csv").read_text()) == (jobs == 1)
     run.assert_like(undisturbed)
-
-
-def test_cells_of_two_runs_notice_each_other(tmp_path):
-    with Presence(tmp_path) as alone:
-        pass
-    with Presence(tmp_path) as before, Presence(tmp_path) as within:
-        pass
-    with Presence(tmp_path) as outer:
-        with Presence(tmp_path) as first:
-            pass
-        with Presence(tmp_path) as second:
-            pass
-    with Presence(tmp_path) as after:
-        pass
-
-    assert [p.disturbed for p in (alone, after)] == [False, False]
-    assert [p.disturbed for p in (before, within, outer, first, second)] == [True] * 5
