@@ -31,7 +31,8 @@ class Worker(Protocol):
 class InProcessWorker:
     """Runs cells in children of this process that keep its terminal (jobs = 0), for `breakpoint()`.
 
-    Without a log, a timeout or a limit of memory; where there is no fork, in this very process.
+    Without a timeout or a limit of memory. In this very process where there is no fork, or where cells use
+    several threads: this process may have a pool of threads already, and a child would wait for it forever.
     """
 
     def __init__(self, store: Store) -> None:
@@ -42,8 +43,8 @@ class InProcessWorker:
         """Run one cell to its end."""
         store, log = self._store, self._store.log_file(cell.key)
         prepare(cell, store)
-        if not CAN_FORK:
-            return run_one(cell, store, log=log)
+        if not CAN_FORK or cell.setting.threads > 1:
+            return run_one(cell, store, log=log, interruptible=True)
         try:
             line = run_forked(lambda: REPLY.dump_json(run_one(cell, store, log=log)), terminal=True)
         except ChildDiedError as death:

@@ -58,7 +58,8 @@ def one_line(text: str, limit: int = REASON_LIMIT) -> str:
 def explain(error: BaseException, files: tuple[str, ...] = ()) -> str:
     """One line: the error's type and first line, and the line of one of `files` that it came from."""
     lines = str(error).strip().splitlines()
-    reason = one_line(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    reason = one_line(text, REASON_LIMIT - 100)  # with room for what follows
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
     if frames:
         reason += f" ({one_line(Path(frames[-1].filename).name)}, line {frames[-1].lineno})"

@@ -29,10 +29,13 @@ STARTED = b"started\n"
 LOG_LIMIT = 1 << 20
 
 
-def run_one(cell: Cell, store: Store, jobs: int = 1, log: Path | None = None) -> Reply:
-    """Run a cell in this process, unless another run does or did; never raises.
+def run_one(
+    cell: Cell, store: Store, jobs: int = 1, *, log: Path | None = None, interruptible: bool = False
+) -> Reply:
+    """Run a cell in this process, unless another run does or did.
 
-    jobs: how many cells run at once. log: where a traceback is kept as well as printed.
+    jobs: how many cells run at once. log: where a traceback is kept as well as printed. interruptible: Ctrl-C
+    is the user's and raises KeyboardInterrupt; it is a failure of the method otherwise, as all it raises.
     """
     from mubench.running.cell import run
 
@@ -48,6 +51,8 @@ def run_one(cell: Cell, store: Store, jobs: int = 1, log: Path | None = None) ->
         return Reply(Status.UNSAVED, str(error))
     # a method may raise anything, SystemExit and KeyboardInterrupt among it
     except BaseException as error:
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
         traceback.print_exc()
         reason = explain(error, (cell.spec.path,) if cell.spec else ())
         if type(error).__name__ == "OutOfMemoryError":  # torch's, on the GPU
