@@ -1,6 +1,7 @@
 """One cell after another: methods that fail, what is timed, and who waits for whom."""
 
 import math
+import os
 import random
 import signal
 import threading
@@ -9,11 +10,16 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mubench.api.cost import Ledger
 from mubench.api.task import Task
+from mubench.api.training import train as api_train
 from mubench.planning.cell import CELL
+from mubench.planning.timing_key import timing_facts
+from mubench.running import bench as benches
 from mubench.running.executor import execute
+from mubench.storage.files import key_of
 from mubench.storage.store import Store
 
 # A model that is as it should be until it is looked at closely.
@@ -324,3 +330,65 @@ def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine,
 
     assert not list((home / "store" / "failures").glob("*"))
     assert len(list((home / "store" / "records").glob("*/*"))) == 3  # the original, Retrain, Original
+
+
+def test_an_original_whose_process_dies_once_is_trained_again(bench, home, monkeypatch):
+    died = home / "died"
+
+    def train(*arguments):
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        api_train(*arguments)
+
+    monkeypatch.setattr("mubench.running.cell.train", train)
+    _, outcomes, _ = bench('methods = ["FT"]')
+
+    assert died.exists()
+    assert {o.status for o in outcomes.values()} == {"ok"}
+
+
+def test_a_method_whose_process_dies_is_not_tried_again(mine, home):
+    mark = str(home / "tries")
+    _, outcome, *_ = mine(f"open({mark!r}, 'a').write('x')\n    os._exit(7)")
+
+    assert outcome.status == "failed"
+    assert (home / "tries").read_text() == "x"
+
+
+def test_the_data_are_loaded_once_for_all_classes(bench, monkeypatch):
+    loads, real = [], benches.load_dataset
+    monkeypatch.setattr(benches, "load_dataset", lambda *a, **o: loads.append(a) or real(*a, **o))
+    benches._load.cache_clear()
+
+    plan, outcomes, _ = bench('forget = { scenario = "class", class = "all" }\nmethods = ["FT"]')
+
+    assert len(plan.parts) == 3
+    assert {o.status for o in outcomes.values()} == {"ok"}
+    assert len(loads) == 1
+
+
+def test_a_record_says_how_much_of_the_original_the_method_changed(mine, keys):
+    record, _, plan, store = mine("model.head.bias.data += 1", 'methods = ["Original", "FT"]')
+    total = sum(t.numel() for t in load_file(store.get(keys(plan)[""][0]).weights).values())
+
+    assert record.about["changed"] == 3 / total
+    assert store.get(keys(plan)["Original"][0]).about["changed"] == 0.0
+    assert store.get(keys(plan)["FT"][0]).about["changed"] > 0.9
+    assert store.get(keys(plan)["Retrain"][0]).about["changed"] > 0.9
+
+
+def test_times_are_kept_for_later_estimates_by_what_they_depend_on(bench):
+    plan, _, store = bench('methods = ["FT"]')
+    other_seed = bench('methods = ["FT"]\nseeds = [4]', dry=True)
+    longer = bench('methods = ["FT"]', tables="[original]\nepochs = 9", dry=True)
+
+    def times(plan):
+        kept = [(c, store.cached_json("timings", key_of(timing_facts(c.setting, c)))) for c in plan.cells]
+        return {(c.spec.name if c.spec else ""): value for c, value in kept}
+
+    assert all(t["seconds"] > 0 for t in times(plan).values())
+    trained = {name for name, t in times(plan).items() if t["images_per_second"] is not None}
+    assert trained == {"", "Retrain"}
+    assert times(other_seed) == times(plan)
+    assert set(times(longer).values()) == {None}
