@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mubench.commands.estimate import Forecast, duration
 from mubench.errors import printable
-from mubench.running.executor import Outcome
+from mubench.running.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,7 +11,8 @@ from mubench.commands.progress import progress
 from mubench.commands.request import Request, keys_by_row
 from mubench.errors import printable
 from mubench.planning.plan import Plan
-from mubench.running.executor import Outcome, execute
+from mubench.running.executor import execute
+from mubench.running.outcome import Outcome
 from mubench.storage.store import Store, default_store
 
 if TYPE_CHECKING:

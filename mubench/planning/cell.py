@@ -57,8 +57,8 @@ class Cell:
     """What to run. `stream` names the random streams.
 
     spec: the method, or None for training an original. original: the key of the original it starts
-    from. split: the digest of the split that the key was made for. shared: whether other cells of the
-    run work meanwhile. alone: whether a record that was timed while others worked is to be made again.
+    from. split: the digest of the split that the key was made for. alone: whether a record whose time
+    others' work lengthened is to be made again.
     """
 
     key: str
@@ -69,9 +69,8 @@ class Cell:
     parameters: dict[str, Any] | None = None
     original: str = ""
     split: str = ""
-    shared: bool = False
     alone: bool = False
 
 
 CELL: TypeAdapter[Cell] = TypeAdapter(Cell)
-SETTING: TypeAdapter[Setting] = TypeAdapter(Setting)
+DATA_SETTING: TypeAdapter[DataSetting] = TypeAdapter(DataSetting)

@@ -21,10 +21,12 @@ def rate_facts(setting: Setting) -> dict[str, Any]:
 
 def timing_facts(setting: Setting, cell: Cell) -> dict[str, Any]:
     """What decides how long a cell takes; the same for all seeds. Originals know no forget set."""
+    forget = setting.forget.model_dump(by_alias=True)
+    forget.pop("class", None)  # classes are about equally large
     return {
         **rate_facts(setting),
         "recipe": setting.recipe.model_dump(),
         "method": cell.spec.name if cell.spec else None,
         "parameters": cell.parameters,
-        "forget": setting.forget.model_dump(by_alias=True) if cell.spec else None,
+        "forget": forget if cell.spec else None,
     }

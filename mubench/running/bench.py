@@ -1,89 +1,108 @@
-"""The data of a setting on its device, and the models and sets made from them."""
+"""The data of a setting, and the models and image sets made from them on its device."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mubench.api.classifier import Classifier
-from mubench.api.cost import Ledger
-from mubench.api.images import Augmentation, ImageSet
+from mubench.api.images import Augmentation
 from mubench.discovery.models import build
-from mubench.planning.cell import SETTING, Setting
-from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.splits import Split, forget_indices, make_partition
+from mubench.planning.cell import DATA_SETTING, Setting
+from mubench.planning.data_cache import load_dataset
+from mubench.planning.splits import Partition, Split, forget_indices, make_partition
 from mubench.storage.store import Store
 from mubench.streams import stream_seed
 
+DATA_CHANGED = "the data have changed since this run was planned; start it again"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset as arrays, and its split into train, validation and test.
+
+    images: uint8 (n, C, H, W). labels: int64 (n,). mean, std: of the channels, float32 (C,), in [0, 1].
+    """
+
+    digest: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    augmentation: Augmentation
+    partition: Partition
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def _load(setting: str, cache: Path) -> Data:
+    data = DATA_SETTING.validate_json(setting)
+    loaded = load_dataset(data.dataset, data.options, cache, verify=True)
+    if loaded.digest != data.digest:
+        raise RuntimeError(DATA_CHANGED)
+    raw = loaded.raw
+    images, labels = np.array(raw.images), np.array(raw.labels)
+    partition = make_partition(data.split, labels, raw.test, data.val_percent, raw.classes)
+    # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
+    # through its normalisation. float64 sums on the CPU: the same on every device.
+    seen = images[partition.val].astype(np.float64) / 255
+    mean = seen.mean((0, 2, 3)).astype(np.float32)
+    std = seen.std((0, 2, 3)).clip(1e-3).astype(np.float32)
+    augmentation = Augmentation(raw.padding, raw.flip)
+    return Data(data.digest, images, labels, raw.classes, augmentation, partition, mean, std)
+
+
+def data_of(setting: Setting, store: Store) -> Data:
+    """The data of a setting, read and checked once for all settings that differ in other things only.
+
+    Raises RuntimeError if they are not those that the setting was planned for.
+    """
+    return _load(DATA_SETTING.dump_json(setting.data).decode(), store.root / "data")
+
 
 class Bench:
-    """The data of a setting on its device, and the models and tasks made from it."""
+    """A setting's data as tensors on its device, and the models and splits made from them."""
 
     def __init__(self, setting: Setting, store: Store) -> None:
-        """Load the data; what depends on the seed is made later."""
+        """Take the data to the device; on the CPU the tensors and `data_of(...)` share their memory."""
         self.setting = setting
         self.device = torch.device(setting.device)
-        wanted = setting.data
-        data: Dataset = load_dataset(wanted.dataset, wanted.options, store.root / "data", verify=True)
-        if data.digest != wanted.digest:
-            raise RuntimeError("the data have changed since this run was planned; start it again")
-        raw = data.raw
-        self.classes = raw.classes
-        self.images = torch.from_numpy(np.array(raw.images)).to(self.device)
-        self.labels_np = np.array(raw.labels)
-        self.labels = torch.from_numpy(self.labels_np).to(self.device)
-        self.partition = make_partition(
-            wanted.split, self.labels_np, raw.test, wanted.val_percent, raw.classes
-        )
-        self.train, self.original = self.partition.train, self.partition.original
-        self.augmentation = Augmentation(raw.padding, raw.flip)
-        # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
-        # through its normalisation. float64 sums on the CPU: the same on every device.
-        seen = np.asarray(raw.images[self.partition.val], dtype=np.float64) / 255
-        self.mean = torch.tensor(seen.mean((0, 2, 3)), dtype=torch.float32)
-        self.std = torch.tensor(seen.std((0, 2, 3)).clip(1e-3), dtype=torch.float32)
+        self.data = data = data_of(setting, store)
+        self.classes = data.classes
+        self.images = torch.from_numpy(data.images).to(self.device)
+        self.labels = torch.from_numpy(data.labels).to(self.device)
 
     def split(self, seed: int) -> Split:
         """The split with forget set `seed`."""
-        forget, forgotten = forget_indices(
-            self.setting.forget, self.train, self.labels_np, self.classes, seed
+        data = self.data
+        train = data.partition.train
+        return Split(
+            data.partition,
+            *forget_indices(self.setting.forget, train, data.labels, data.classes, seed),
         )
-        return Split(self.partition, forget, forgotten)
 
-    def take(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
-        """(images uint8, labels) of these dataset indices."""
+    def take(self, indices: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """(images uint8, labels) of these dataset indices, copies."""
         rows = torch.from_numpy(indices).to(self.device)
         return self.images[rows], self.labels[rows]
 
-    def generator(self, device: str | torch.device, seed: int, *names: str) -> torch.Generator:
-        """The named stream's generator."""
-        return torch.Generator(device=device).manual_seed(stream_seed(seed, *names))
+    def sets(self, split: Split, names: tuple[str, ...]) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """(images, labels) of the sets of a split, by name."""
+        return {name: self.take(getattr(split, name)) for name in names}
 
-    def image_set(
-        self, name: str, indices: np.ndarray[Any, Any], seed: int, run: str, ledger: Ledger
-    ) -> ImageSet:
-        """A set with order and augmentation streams of its own."""
-        images, labels = self.take(indices)
-        return ImageSet(
-            name,
-            images,
-            labels,
-            batch_size=self.setting.batch_size,
-            augmentation=self.augmentation,
-            order=self.generator("cpu", seed, run, "order", name),
-            noise=self.generator(self.device, seed, run, "augmentation", name),
-            ledger=ledger,
-        )
-
-    def fresh(self, seed: int, run: str) -> Classifier:
+    def fresh(self, seed: int, stream: str) -> Classifier:
         """A newly initialised model on the device, in train mode."""
-        rng = self.generator("cpu", seed, run, "init")
-        model = build(self.setting.model, len(self.classes), self.mean, self.std, rng).to(self.device)
+        rng = torch.Generator().manual_seed(stream_seed(seed, stream, "init"))
+        mean, std = torch.from_numpy(self.data.mean.copy()), torch.from_numpy(self.data.std.copy())
+        model = build(self.setting.model, len(self.classes), mean, std, rng).to(self.device)
         if self.setting.precision == "bf16":
             model.autocast = torch.bfloat16
         return model.train()
@@ -92,13 +111,3 @@ class Bench:
         """Wait until the device has done all it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-@lru_cache(maxsize=2)
-def _bench(setting_json: str, root: Path) -> Bench:
-    return Bench(SETTING.validate_json(setting_json), Store(root))
-
-
-def bench_for(setting: Setting, store: Store) -> Bench:
-    """The bench of a setting, kept between cells of one process."""
-    return _bench(SETTING.dump_json(setting, by_alias=True).decode(), store.root)

@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 import copy
-import gc
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mubench.api.classifier import Classifier
 from mubench.api.cost import Ledger
 from mubench.api.method import MethodSpec
-from mubench.api.task import Task
 from mubench.api.training import Step, cross_entropy_loss, train
 from mubench.discovery.find import load_function
 from mubench.discovery.source import source_digest
 from mubench.planning.cell import Cell
-from mubench.running.bench import Bench, bench_for
+from mubench.planning.timing_key import timing_facts
+from mubench.running.bench import Bench
 from mubench.running.environment import environment
-from mubench.running.evaluate import _checked, _plain, evaluate, weights_of
-from mubench.running.forks import no_forks
-from mubench.running.presence import Presence
+from mubench.running.evaluate import (
+    as_json,
+    check_logits,
+    evaluate,
+    predict,
+    share_changed,
+    unlearned_model,
+    weights_of,
+)
+from mubench.running.task import make_set, make_task, streams
+from mubench.running.timing import Timed, timed
+from mubench.storage.files import key_of
 from mubench.storage.store import Record, Store
 from mubench.streams import stream_seed
 
 
-def _reset(cell: Cell) -> None:
-    """No result of ours needs global random state; a plugin's may, so it starts the same way too."""
+def run(cell: Cell, store: Store, jobs: int = 1) -> None:
+    """Run one cell and record it; whatever goes wrong is raised. jobs: how many cells run at once."""
+    start = perf_counter()
+    _set_process_state(cell)
+    bench = Bench(cell.setting, store)
+    spec = cell.spec
+    rate = _run_method(cell, spec, bench, store, jobs) if spec else _run_original(cell, bench, store, jobs)
+    with suppress(OSError):  # an estimate less
+        times = {"seconds": perf_counter() - start, "images_per_second": rate}
+        store.save_json("timings", key_of(timing_facts(cell.setting, cell)), times)
+
+
+def _set_process_state(cell: Cell) -> None:
+    """Set the number of threads, cuDNN's search for fast kernels, and the global random seeds.
+
+    Results use named streams only; a plugin may draw from the global state, which then is the same each time.
+    """
     torch.set_num_threads(cell.setting.threads)
     torch.backends.cudnn.benchmark = True  # shapes repeat; the first steps of each try what is fastest
     seed = stream_seed(cell.seed, cell.stream, "global")
@@ -51,73 +76,53 @@ def _warm_up(bench: Bench, model: Classifier, images: Tensor, labels: Tensor) ->
 
 
 def _load_original(bench: Bench, record: Record, seed: int) -> Classifier:
-    from safetensors.torch import load_file
-
     model = bench.fresh(seed, "original")
     model.load_state_dict(load_file(record.weights))
     return model
 
 
-def _timed(bench: Bench, work: Callable[[], Any]) -> tuple[Any, float, float | None]:
-    """(result, seconds, peak MiB on CUDA) of the work alone, the device synchronised on both sides."""
-    cuda = bench.device.type == "cuda"
-    bench.synchronise()
-    if cuda:
-        gc.collect()  # what earlier cells left in cycles is not this one's
-        torch.cuda.reset_peak_memory_stats(bench.device)
-    start = time.perf_counter()
-    result = work()
-    bench.synchronise()
-    seconds = time.perf_counter() - start
-    peak = torch.cuda.max_memory_allocated(bench.device) / 2**20 if cuda else None
-    return result, seconds, peak
-
-
-def run(cell: Cell, store: Store) -> None:
-    """Run one cell and record it; whatever goes wrong is raised."""
-    _reset(cell)
-    bench = bench_for(cell.setting, store)
-    if cell.spec is None:
-        _run_original(cell, bench, store)
-    else:
-        _run_method(cell, cell.spec, bench, store)
-
-
-def _about(
-    cell: Cell, bench: Bench, seconds: float, shared: bool, peak: float | None, ledger: Ledger
-) -> dict[str, Any]:
+def _facts(cell: Cell, bench: Bench, seconds: float, measured: Timed, ledger: Ledger) -> dict[str, Any]:
+    """What every record says of its cell."""
     return {
         "seed": cell.seed,
         "run": cell.stream,
         "cost": {
             "seconds": seconds,
-            "shared": shared,
-            "read": ledger.reads,
+            "shared": measured.shared,
+            "read": dict(ledger.reads),
             "forward": ledger.forward,
             "backward": ledger.backward,
-            "peak_memory_mib": peak,
+            "peak_memory_mib": measured.peak,
         },
-        "environment": {**environment(bench.device), "threads": cell.setting.threads},
+        "environment": {**environment(cell.setting.device), "threads": cell.setting.threads},
     }
 
 
-def _run_original(cell: Cell, bench: Bench, store: Store) -> None:
-    """Train the original on forget and retain together (not if legacy); no forget set is involved."""
+def _run_original(cell: Cell, bench: Bench, store: Store, jobs: int) -> float:
+    """Train the original on forget and retain together (not if legacy); no forget set is involved.
+
+    Returns the images trained on a second.
+    """
     ledger = Ledger()
-    indices = bench.train if bench.original is None else bench.original
-    images = bench.image_set("train", indices, cell.seed, cell.stream, ledger)
+    data, names = bench.take(bench.data.partition.seen), streams(cell.seed, cell.stream)
+    images = make_set("train", data, names, ledger, **_batches(bench))
     model = bench.fresh(cell.seed, cell.stream)
     model.ledger = ledger
-    _warm_up(bench, model, *bench.take(indices))
-    with Presence(store.root) as others:
-        _, seconds, peak = _timed(bench, lambda: train(model, images, cell.setting.recipe))
-    _checked(None, model, bench.images, len(bench.classes))
-    shared = cell.shared or others.disturbed
-    about = {"method": None, **_about(cell, bench, seconds, shared, peak, ledger), "notes": {}}
-    store.put(cell.key, about, {}, weights_of(model))
+    _warm_up(bench, model, *data)
+    measured = timed(lambda: train(model, images, cell.setting.recipe), bench.device, jobs)
+    facts = _facts(cell, bench, measured.seconds, measured, ledger)
+    unlearned_model(None, model)
+    check_logits(predict(model, data[0])[0], len(bench.classes), "on the training images")
+    store.put(cell.key, {"method": None, **facts, "notes": {}}, {}, weights_of(model))
+    return ledger.backward / measured.seconds
 
 
-def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store) -> None:
+def _batches(bench: Bench) -> Mapping[str, Any]:
+    return {"batch_size": bench.setting.batch_size, "augmentation": bench.data.augmentation}
+
+
+def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: int) -> float | None:
+    """Run a method on the original of its seed; returns images a second if it trains by the recipe."""
     record = store.get(cell.original)
     if record is None:
         raise RuntimeError("the original model is not in the store")
@@ -129,41 +134,35 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store) -> Non
             f"{spec.path}, or a module it imports, has changed since this run was planned; start it again"
         )
     ledger = Ledger()
-
-    def fresh() -> Classifier:
-        blank = bench.fresh(cell.seed, cell.stream)
-        blank.ledger = ledger
-        return blank
-
     model = _load_original(bench, record, cell.seed)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.ledger = ledger
-    task = Task(
+    task = make_task(
         spec,
-        {
-            name: bench.image_set(name, getattr(split, name), cell.seed, cell.stream, ledger)
-            for name in spec.sees
-        },
+        bench.sets(split, spec.sees),
+        streams(cell.seed, cell.stream),
+        lambda: bench.fresh(cell.seed, cell.stream),
         num_classes=len(bench.classes),
         device=bench.device,
-        rng=bench.generator(bench.device, cell.seed, cell.stream, "method"),
         recipe=cell.setting.recipe,
-        fresh=fresh,
         ledger=ledger,
+        **_batches(bench),
     )
     function = load_function(spec)
     _warm_up(bench, model, *bench.take(split.retain))
-    with Presence(store.root) as others, no_forks():
-        result, seconds, peak = _timed(bench, lambda: function(model, task, **(cell.parameters or {})))
-    cost = copy.copy(ledger)
-    cost.reads = dict(ledger.reads)
-    unlearned = _checked(result, model, bench.images, len(bench.classes))
+    measured = timed(lambda: function(model, task, **(cell.parameters or {})), bench.device, jobs)
+    seconds = measured.seconds - task.aside_seconds
+    facts = _facts(cell, bench, seconds, measured, ledger)
+    unlearned = unlearned_model(measured.result, model)
     about = {
         "method": spec.name,
         "parameters": cell.parameters,
-        **_about(cell, bench, seconds - task.aside_seconds, cell.shared or others.disturbed, peak, cost),
+        **facts,
         "original": cell.original,
         "forgotten": split.forgotten,
         "split": split.manifest(),
-        "notes": _plain(task.notes),
+        "changed": share_changed(weights, unlearned),
+        "notes": as_json(task.notes),
     }
     store.put(cell.key, about, evaluate(bench, unlearned, split))
+    return ledger.backward / seconds if spec.role == "reference" else None

@@ -18,15 +18,14 @@ from torch import Tensor, nn
 
 from mubench.api.classifier import Classifier, initialise
 from mubench.api.cost import Ledger
-from mubench.api.images import Augmentation, ImageSet
+from mubench.api.images import Augmentation
 from mubench.api.method import MethodSpec
 from mubench.api.recipe import Recipe
 from mubench.api.spec import specs_of
-from mubench.api.task import Task
 from mubench.discovery.find import load_function
 from mubench.errors import UsageError
-from mubench.running.evaluate import _checked, _plain
-from mubench.streams import stream_seed
+from mubench.running.evaluate import as_json, check_logits, predict, unlearned_model
+from mubench.running.task import generator, make_task, streams
 
 CLASSES = 3
 IMAGES = 24
@@ -39,7 +38,7 @@ _FORGET = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Trace:
     """What a method did to the made-up task: the weights before and after, and what it used."""
 
     before: Mapping[str, Tensor]
@@ -59,8 +58,7 @@ def differing(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> list[str]
     ]
 
 
-def _generator(*names: str) -> torch.Generator:
-    return torch.Generator().manual_seed(stream_seed(0, "contract", *names))
+_SEEDS = streams(0, "contract")
 
 
 def _model(stream: str, ledger: Ledger) -> Classifier:
@@ -69,7 +67,7 @@ def _model(stream: str, ledger: Ledger) -> Classifier:
     model = Classifier(
         nn.Sequential(*layers, nn.Flatten()), 24, CLASSES, torch.tensor([0.5]), torch.tensor([0.3])
     )
-    initialise(model, _generator(stream))
+    initialise(model, generator(_SEEDS(stream)))
     model.ledger = ledger
     return model.train()
 
@@ -106,34 +104,26 @@ class _Trial:
         error.__cause__ = cause
         return error
 
-    def run(self, scenario: str, *, batch_size: int = 4, seed: int = 1, **changed: Any) -> Outcome:
+    def run(self, scenario: str, *, batch_size: int = 4, seed: int = 1, **changed: Any) -> Trace:
         """Run once under the global random seed `seed`."""
         ledger = Ledger()
-        pixels = torch.randint(0, 176, (IMAGES, 1, 8, 8), generator=_generator("pixels"), dtype=torch.uint8)
+        pixels = torch.randint(
+            0, 176, (IMAGES, 1, 8, 8), generator=generator(_SEEDS("pixels")), dtype=torch.uint8
+        )
         pixels += 40 * _LABELS.to(torch.uint8)[:, None, None, None]
         rows = {"forget": _FORGET[scenario], "retain": ~_FORGET[scenario]}
         data = {name: (pixels[at], _LABELS[at]) for name, at in rows.items()}
         untouched = {name: (images.clone(), labels.clone()) for name, (images, labels) in data.items()}
-        sets = {
-            name: ImageSet(
-                name,
-                *data[name],
-                batch_size=batch_size,
-                augmentation=Augmentation(padding=1, flip=True),
-                order=_generator("order", name),
-                noise=_generator("augmentation", name),
-                ledger=ledger,
-            )
-            for name in rows
-        }
-        task = Task(
+        task = make_task(
             self.spec,
-            sets,
+            data,
+            _SEEDS,
+            lambda: _model("fresh", ledger),
             num_classes=CLASSES,
             device=torch.device("cpu"),
-            rng=_generator("method"),
+            batch_size=batch_size,
+            augmentation=Augmentation(padding=1, flip=True),
             recipe=Recipe(epochs=2, milestones=[1]),
-            fresh=lambda: _model("fresh", ledger),
             ledger=ledger,
         )
         where = f"in scenario {scenario!r}, batches of {batch_size}"
@@ -149,17 +139,18 @@ class _Trial:
                 raise self.fail(f"stops with {type(error).__name__} ({where}): {error}", error) from error
         used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
         try:
-            unlearned = _checked(result, model, pixels, CLASSES)
+            unlearned = unlearned_model(result, model)
+            check_logits(predict(unlearned, pixels)[0], CLASSES, "on the task's images")
         except (TypeError, ValueError, FloatingPointError) as error:
             raise self.fail(f"leaves no usable model ({where}): {error}", error) from error
         try:
-            _plain(task.notes)
+            as_json(task.notes)
         except TypeError as error:
             raise self.fail(f"logs what a record cannot keep ({where}): {error}", error) from error
         for name, tensors in data.items():
             if not all(torch.equal(a, b) for a, b in zip(tensors, untouched[name], strict=True)):
                 raise self.fail(f"changed the images or labels of the {name} set ({where})")
-        return Outcome(before, _weights(unlearned), used)
+        return Trace(before, _weights(unlearned), used)
 
 
 def _check_declaration(trial: _Trial) -> None:
@@ -179,7 +170,7 @@ def _check_declaration(trial: _Trial) -> None:
                 raise trial.fail(f"cannot be tuned: {error}", error) from error
 
 
-def _check_cost(trial: _Trial, outcome: Outcome) -> None:
+def _check_cost(trial: _Trial, outcome: Trace) -> None:
     used = outcome.ledger
     read = sum(used.reads.values())
     cost = f"{read} images read, {used.forward} passed forward and {used.backward} backward"
@@ -197,7 +188,7 @@ def _check_cost(trial: _Trial, outcome: Outcome) -> None:
         raise trial.fail(f"passes more images backward than forward: {cost}")
 
 
-def _check_streams(trial: _Trial, scenario: str, outcome: Outcome) -> None:
+def _check_streams(trial: _Trial, scenario: str, outcome: Trace) -> None:
     if not (names := differing(outcome.after, trial.run(scenario, seed=2).after)):
         return
     if differing(outcome.after, trial.run(scenario).after):
@@ -207,7 +198,7 @@ def _check_streams(trial: _Trial, scenario: str, outcome: Outcome) -> None:
 
 def check_method(
     method: Callable[..., Any] | MethodSpec, parameters: Mapping[str, Any] | None = None
-) -> dict[str, Outcome]:
+) -> dict[str, Trace]:
     """Run a method on a made-up task of 24 images and 3 classes; AssertionError if it misbehaves.
 
     method: the decorated function, or a spec from the registry. parameters: in place of its defaults.
@@ -229,7 +220,7 @@ def check_method(
     trial = _Trial(spec, function, spec.bind(parameters or {}, f"parameters of {spec.name}"))
     _check_declaration(trial)
     first = spec.scenarios[0]
-    outcomes: dict[str, Outcome] = {s: trial.run(s) for s in spec.scenarios}
+    outcomes: dict[str, Trace] = {s: trial.run(s) for s in spec.scenarios}
     for outcome in (*outcomes.values(), trial.run(first, batch_size=2 * IMAGES)):
         _check_cost(trial, outcome)
     _check_streams(trial, first, outcomes[first])

@@ -14,14 +14,15 @@ import torch
 import mubench
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the numbers were made with: versions, device, system."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+@lru_cache
+def environment(device: str) -> dict[str, Any]:
+    """Versions, device ("cpu" or "cuda"), hardware, system and commit that numbers are made with."""
+    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
     return {
         "mubench": mubench.__version__,
         "python": platform.python_version(),
         **{p: metadata.version(p) for p in ("torch", "numpy")},
-        "device": device.type,
+        "device": device,
         "hardware": name,
         "system": platform.platform(),
         "commit": _commit(),
@@ -36,7 +37,6 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-@lru_cache
 def _commit() -> str | None:
     """The commit of the checkout that mubench runs from, "+" if it was changed since; None elsewhere."""
     home = Path(mubench.__file__).parents[1]

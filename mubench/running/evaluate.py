@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,8 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[T
 
     In fp32, whatever the precision of training, and fewer images at once where memory is short.
     Features are those that `model.head` receives; a module without such a head has none. The model's
-    weights, buffers and mode are left as they were.
+    weights, buffers and mode are left as they were. Raises ValueError unless each batch has a row of logits
+    for each image, all of one width.
     """
     was_training = model.training
     seen: list[Tensor] = []
@@ -51,16 +52,19 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[T
             logits: list[Tensor] = []
             start = 0
             while start < len(images):
-                known = len(seen)
+                so_far = len(seen)
                 part = images[start : start + batch_size].float().div_(255)
                 try:
-                    logits.append(model(part).float().cpu())
+                    z = model(part).float().cpu()
                 except torch.OutOfMemoryError:
                     if batch_size == 1:
                         raise
                     batch_size //= 2
-                    del seen[known:]
+                    del seen[so_far:]
                     continue
+                if z.ndim != 2 or len(z) != len(part) or (logits and z.shape[1] != logits[0].shape[1]):
+                    raise ValueError(f"the model returns {tuple(z.shape)} logits for {len(part)} images")
+                logits.append(z)
                 start += len(part)
     finally:
         model.train(was_training)
@@ -73,31 +77,55 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[T
 FEATURES = 500
 
 
-def _checked(result: Any, model: nn.Module, images: Tensor, classes: int) -> nn.Module:
-    """The unlearned model, or an error that says what a method returned instead."""
+def unlearned_model(result: Any, model: nn.Module) -> nn.Module:
+    """What a method leaves: the module it returned, or else `model`.
+
+    Raises TypeError if it returned something else, FloatingPointError if a weight is not finite.
+    """
     unlearned = model if result is None else result
     if not isinstance(unlearned, nn.Module):
         raise TypeError(f"the method returned {type(result).__name__}, not a module (or nothing)")
     for name, value in [*unlearned.named_parameters(), *unlearned.named_buffers()]:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise FloatingPointError(f"{name} holds NaN or infinite values after unlearning")
-    logits, _ = predict(unlearned, images[:1])
-    if logits.shape != (1, classes):
-        raise ValueError(f"the unlearned model returns {logits.shape[-1]} logits, not {classes}")
     return unlearned
 
 
+def check_logits(logits: Tensor, classes: int, where: str) -> None:
+    """Raise ValueError unless logits (n, K) have K = `classes`, FloatingPointError if one is not finite."""
+    if logits.shape[-1] != classes:
+        raise ValueError(f"the unlearned model returns {logits.shape[-1]} logits, not {classes}")
+    if not bool(torch.isfinite(logits).all()):
+        raise FloatingPointError(f"the unlearned model's logits {where} are not finite")
+
+
 def evaluate(bench: Bench, model: nn.Module, split: Split) -> dict[str, np.ndarray[Any, Any]]:
-    """Logits and labels of every set, and features of fixed forget and retain images."""
+    """Logits and labels of every set, and features of fixed forget and retain images.
+
+    Raises as `check_logits`, for any image of any set.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for name in SETS:
         images, labels = bench.take(getattr(split, name))
         logits, features = predict(model, images)
+        check_logits(logits, len(bench.classes), f"on the {name} set")
         arrays[f"logits.{name}"] = logits.numpy()
         arrays[f"labels.{name}"] = labels.cpu().numpy()
-        if name in ("forget", "retain") and features is not None:
+        if name in ("forget", "retain") and features is not None and bool(torch.isfinite(features).all()):
             arrays[f"features.{name}"] = features[:FEATURES].numpy()
     return arrays
+
+
+def share_changed(before: Mapping[str, Tensor], model: nn.Module) -> float:
+    """The share of the values of `before` (parameters and buffers by name) that `model` no longer holds.
+
+    0.0 if the method changed nothing at all, 1.0 for a module of another structure.
+    """
+    after = model.state_dict()
+    if {n: t.shape for n, t in before.items()} != {n: t.shape for n, t in after.items()}:
+        return 1.0
+    changed = sum(int((after[name].to(old.device) != old).sum()) for name, old in before.items())
+    return changed / max(1, sum(old.numel() for old in before.values()))
 
 
 def weights_of(model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -105,14 +133,14 @@ def weights_of(model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """What a method logged, as JSON: NaN and infinities become strings, tensors lists."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): as_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [as_json(v) for v in value]
     if isinstance(value, Tensor | np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return as_json(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     json.dumps(value)  # a TypeError here names what cannot be kept

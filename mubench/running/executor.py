@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import signal
+import heapq
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from types import FrameType
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from mubench.planning.cell import CELL, Cell
-from mubench.running.process import Process
-from mubench.running.worker import run_one
+from mubench.planning.cell import Cell
+from mubench.running.isolation import CAN_FORK, ChildDiedError, run_forked
+from mubench.running.outcome import REPLY, Outcome, Reply, Status
+from mubench.running.process import WorkerProcess
+from mubench.running.worker import prepare, read_reply, run_one
 from mubench.storage.files import write_atomic
 from mubench.storage.store import Store, UnwritableError
 
@@ -21,103 +22,83 @@ from mubench.storage.store import Store, UnwritableError
 BUSY_WAIT = 0.5
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a cell ended: status "ok", "cached" or "failed", why, and after how many seconds."""
-
-    cell: Cell
-    status: str
-    reason: str = ""
-    seconds: float = 0.0
-
-
 class Worker(Protocol):
-    """Runs one cell at a time: (status, reason)."""
+    """Runs one cell at a time."""
 
-    def run(self, cell: Cell) -> tuple[str, str]: ...
+    def run(self, cell: Cell) -> Reply: ...
 
     def close(self) -> None: ...
 
 
-@contextmanager
-def _watching_for_interrupts() -> Iterator[threading.Event]:
-    """Set when Ctrl-C is pressed inside: a method may also raise KeyboardInterrupt by itself."""
-    pressed = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before != signal.default_int_handler:
-        yield pressed  # somebody else handles it
-        return
+class InProcessWorker:
+    """Runs cells in children of this process that keep its terminal (jobs = 0), for `breakpoint()`.
 
-    def press(number: int, frame: FrameType | None) -> None:
-        pressed.set()
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class Here:
-    """Runs cells in this process (jobs = 0): for debugging, and where starting processes is slow."""
+    Without a timeout or a limit of memory. In this very process where there is no fork, or where cells use
+    several threads: this process may have a pool of threads already, and a child would wait for it forever.
+    """
 
     def __init__(self, store: Store) -> None:
         """Records go to `store`."""
         self._store = store
 
-    def run(self, cell: Cell) -> tuple[str, str]:
-        """Run it; a method that ends the interpreter ends this one. Ctrl-C is the user's, not a failure."""
-        with _watching_for_interrupts() as interrupted:
-            line = CELL.dump_json(cell, by_alias=True).decode()
-            reply = run_one(line, self._store, self._store.log_file(cell.key))
-        if interrupted.is_set():
-            self._store.forget_failure(cell.key)
-            raise KeyboardInterrupt
-        return reply["status"], reply["reason"]
+    def run(self, cell: Cell) -> Reply:
+        """Run one cell to its end."""
+        store, log = self._store, self._store.log_file(cell.key)
+        prepare(cell, store)
+        if not CAN_FORK or cell.setting.threads > 1:
+            return run_one(cell, store, log=log, interruptible=True)
+        try:
+            line = run_forked(lambda: REPLY.dump_json(run_one(cell, store, log=log)), terminal=True)
+        except ChildDiedError as death:
+            with suppress(OSError):
+                write_atomic(log, f"[mubench: {death}]\n".encode())
+            return Reply(Status.DIED, str(death))
+        return read_reply(line, cell, store)
 
     def close(self) -> None:
         """Nothing to end."""
 
 
 class _Queue:
-    """Cells in order; one whose original is still being made waits, one whose original failed fails."""
+    """Cells in order; one that needs an original of this run waits for it, and fails if it does."""
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        self._waiting = list(cells)
-        self._unmade = {c.key for c in cells}
-        self._failed: dict[str, str] = {}
-        self._not_before: dict[str, float] = {}
+        self._order = {cell.key: i for i, cell in enumerate(cells)}
+        self._ready = [(i, c) for i, c in enumerate(cells) if c.original not in self._order]
+        self._waiting: dict[str, list[Cell]] = defaultdict(list)
+        for cell in cells:
+            if cell.original in self._order:
+                self._waiting[cell.original].append(cell)
+        self._unfinished = len(cells)
         self._condition = threading.Condition()
         self.stopped = False
 
-    def take(self) -> Cell | Outcome | None:
-        """The next cell, an outcome already known, or None when all is handed out."""
+    def take(self) -> Cell | None:
+        """The next cell, or None when all are finished or the queue was stopped."""
         with self._condition:
-            while self._waiting and not self.stopped:
-                for i, cell in enumerate(self._waiting):
-                    if cell.original in self._failed:
-                        reason = f"its original model failed: {self._failed[cell.original]}"
-                        return Outcome(self._waiting.pop(i), "failed", reason)
-                    ready = cell.original not in self._unmade
-                    if ready and self._not_before.get(cell.key, 0.0) <= time.monotonic():
-                        return self._waiting.pop(i)
-                self._condition.wait(BUSY_WAIT / 2)
-            return None
+            self._condition.wait_for(lambda: self._ready or not self._unfinished or self.stopped)
+            return None if self.stopped or not self._ready else heapq.heappop(self._ready)[1]
 
-    def later(self, cell: Cell) -> None:
-        """Another run works on this cell; others come first."""
+    def put_back(self, cell: Cell) -> None:
+        """Offer a cell again that another run works on: after all others, and not at once."""
         with self._condition:
-            self._not_before[cell.key] = time.monotonic() + BUSY_WAIT
-            self._waiting.append(cell)
+            if not self._ready:
+                self._condition.wait(BUSY_WAIT)
+            self._order[cell.key] += len(self._order)
+            heapq.heappush(self._ready, (self._order[cell.key], cell))
 
-    def done(self, outcome: Outcome) -> None:
-        """Whoever waits for this cell may go on."""
+    def finish(self, outcome: Outcome) -> list[Outcome]:
+        """Let the cells go on that waited for this one; if it failed, their outcomes instead."""
         with self._condition:
-            self._unmade.discard(outcome.cell.key)
-            if outcome.status == "failed":
-                self._failed[outcome.cell.key] = outcome.reason
+            waiting = self._waiting.pop(outcome.cell.key, [])
+            failed = outcome.status is Status.FAILED
+            if not failed:
+                for cell in waiting:
+                    heapq.heappush(self._ready, (self._order[cell.key], cell))
+            self._unfinished -= 1
             self._condition.notify_all()
+        reason = f"its original model failed: {outcome.reason}"
+        return [Outcome(cell, Status.FAILED, reason) for cell in waiting if failed]
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -126,52 +107,67 @@ class _Queue:
             self._condition.notify_all()
 
 
+class _Run:
+    """The state that the threads of `execute` share."""
+
+    def __init__(self, cells: Sequence[Cell], store: Store, report: Callable[[Outcome], None]) -> None:
+        self.queue, self.store, self.report = _Queue(cells), store, report
+        self.outcomes: list[Outcome] = []
+        self._guard = threading.Lock()
+
+    def work(self, worker: Worker) -> None:
+        """Run cells on this worker until none is left."""
+        while (cell := self.queue.take()) is not None:
+            started = time.perf_counter()
+            reply = worker.run(cell)
+            if reply.status is Status.DIED and cell.spec is None and not self.queue.stopped:
+                reply = worker.run(cell)  # all rows of its seed need it, and its code is not a plugin's
+            if self.queue.stopped:
+                return
+            if reply.status is Status.BUSY:
+                self.queue.put_back(cell)
+                continue
+            if reply.status is Status.UNSAVED:
+                raise UnwritableError(reply.reason)
+            done = reply.status in (Status.OK, Status.CACHED)
+            status, seconds = reply.status if done else Status.FAILED, time.perf_counter() - started
+            self._finish(Outcome(cell, status, reply.reason, seconds))
+
+    def _finish(self, outcome: Outcome) -> None:
+        if outcome.status is Status.FAILED:
+            with suppress(OSError):
+                self.store.put_failure(outcome.cell.key, outcome.reason)
+        with self._guard:
+            self.outcomes.append(outcome)
+            self.report(outcome)
+        for dependent in self.queue.finish(outcome):
+            with suppress(OSError):
+                write_atomic(self.store.log_file(dependent.cell.key), f"{dependent.reason}\n".encode())
+            self._finish(dependent)
+
+
 def execute(
     cells: Sequence[Cell], store: Store, jobs: int, report: Callable[[Outcome], None] = lambda _: None
 ) -> list[Outcome]:
-    """Run all cells on `jobs` worker processes (0: in this one) and return how each ended.
+    """Run all cells on `jobs` worker processes (0: in children of this one) and return how each ended.
 
-    `report` is called once per cell, never twice at a time. On KeyboardInterrupt the workers are killed
+    `report` is called once per cell, never twice at a time. On KeyboardInterrupt the workers are ended
     and the interrupt goes on; what was finished is in the store. UnwritableError if it takes no more.
     """
-    queue, outcomes, guard = _Queue(cells), [], threading.Lock()
-    errors: list[BaseException] = []
-    count = min(jobs, len(cells))
-    workers: list[Worker] = [Process(store, count, cells[0].setting.device) for _ in range(count)]
-
-    def work(worker: Worker) -> None:
-        while (cell := queue.take()) is not None:
-            if isinstance(cell, Outcome):
-                outcome = cell
-                with suppress(OSError):
-                    store.put_failure(outcome.cell.key, outcome.reason)
-                    write_atomic(store.log_file(outcome.cell.key), f"{outcome.reason}\n".encode())
-            else:
-                started = time.perf_counter()
-                status, reason = worker.run(replace(cell, shared=count > 1))
-                if queue.stopped:
-                    return
-                if status == "busy":
-                    queue.later(cell)
-                    continue
-                if status == "unsaved":
-                    raise UnwritableError(reason)
-                outcome = Outcome(cell, status, reason, time.perf_counter() - started)
-            with guard:
-                outcomes.append(outcome)
-                report(outcome)
-            queue.done(outcome)
-
+    run = _Run(cells, store, report)
     if not jobs:
-        work(Here(store))
-        return outcomes
+        run.work(InProcessWorker(store))
+        return run.outcomes
+    count = min(jobs, len(cells))
+    workers = [WorkerProcess(store, count, cells[0].setting.device) for _ in range(count)]
+    errors: list[BaseException] = []
 
     def watched(worker: Worker) -> None:
         try:
-            work(worker)
+            run.work(worker)
         except BaseException as error:  # the main thread raises it
             errors.append(error)
-            queue.stop()
+            run.queue.stop()
             for other in workers:
                 other.close()
 
@@ -183,9 +179,9 @@ def execute(
             while thread.is_alive():
                 thread.join(0.2)
     finally:
-        queue.stop()
+        run.queue.stop()
         for worker in workers:
             worker.close()
     if errors:
         raise errors[0]
-    return outcomes
+    return run.outcomes

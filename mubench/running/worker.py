@@ -1,139 +1,181 @@
-"""A process that runs cells: JSON lines in on stdin, JSON lines out; prints go to the cell's log.
+"""A process that runs cells, each in a child: a cell a line in on stdin, two lines out for each on stdout.
 
-Each reply is {"status": "ok" | "cached" | "busy" | "failed" | "unsaved", "reason"}. A method that
-crashes, floods the output or kills the interpreter takes only this process with it.
+This process imports torch and holds the data, but never computes: every cell starts from the same clean
+state. The first line, b"started", says that a cell's time begins; the second is its `Reply`.
 """
 
 from __future__ import annotations
 
-import json
+import gc
 import os
-import queue
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from filelock import Timeout
+from pydantic import ValidationError
 
-from mubench.planning.cell import CELL
-from mubench.storage.files import write_atomic
+from mubench.planning.cell import CELL, Cell
+from mubench.running.isolation import CAN_FORK, ChildDiedError, adopt_orphans, run_forked
+from mubench.running.outcome import REPLY, Reply, Status, explain, one_line
+from mubench.storage.files import open_new, write_atomic
 from mubench.storage.store import Store, UnwritableError
 
-# Written to the log's pipe when a cell has ended: what follows belongs to the next one.
-END_OF_CELL = b"\x00mubench: end of cell\x00\n"
+STARTED = b"started\n"
+# A cell's log keeps this many bytes of what the cell prints.
+LOG_LIMIT = 1 << 20
 
 
-def explain(error: BaseException, files: tuple[str, ...] = ()) -> str:
-    """One line: the error, and the line of the method's file it came from."""
-    text = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
-    if frames:
-        reason += f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
-    return reason
+def run_one(
+    cell: Cell, store: Store, jobs: int = 1, *, log: Path | None = None, interruptible: bool = False
+) -> Reply:
+    """Run a cell in this process, unless another run does or did.
 
-
-def run_one(line: str, store: Store, log: Path | None = None) -> dict[str, str]:
-    """Run the cell that `line` describes, unless another run does or did; never raises.
-
-    log: where a traceback is kept too, if nobody keeps what this process prints.
+    jobs: how many cells run at once. log: where a traceback is kept as well as printed. interruptible: Ctrl-C
+    is the user's and raises KeyboardInterrupt; it is a failure of the method otherwise, as all it raises.
     """
     from mubench.running.cell import run
 
-    cell = CELL.validate_json(line)
     try:
         with store.lock(cell.key).acquire(blocking=False):
             record = store.get(cell.key)
             if record is not None and not (cell.alone and record.about["cost"]["shared"]):
-                return {"status": "cached", "reason": ""}
-            run(cell, store)
+                return Reply(Status.CACHED)
+            run(cell, store, jobs)
     except Timeout:
-        return {"status": "busy", "reason": ""}
+        return Reply(Status.BUSY)
     except UnwritableError as error:
-        return {"status": "unsaved", "reason": str(error)}
+        return Reply(Status.UNSAVED, str(error))
     # a method may raise anything, SystemExit and KeyboardInterrupt among it
     except BaseException as error:
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
         traceback.print_exc()
         reason = explain(error, (cell.spec.path,) if cell.spec else ())
         if type(error).__name__ == "OutOfMemoryError":  # torch's, on the GPU
             reason += f"; lower batch_size (now {cell.setting.batch_size}) or take a smaller model"
-        with suppress(OSError):  # a full disk is reported by the reply alone
-            store.put_failure(cell.key, reason)
-            if log is not None:
-                write_atomic(log, traceback.format_exc().encode(errors="replace"))
-        return {"status": "failed", "reason": reason}
-    return {"status": "ok", "reason": ""}
+        if log is not None:
+            with suppress(OSError):
+                write_atomic(log, traceback.format_exc().encode(errors="backslashreplace"))
+        return Reply(Status.FAILED, reason)
+    return Reply(Status.OK)
+
+
+def prepare(cell: Cell, store: Store) -> None:
+    """Import, load and ask the system for what cells need, so that forked children share it."""
+    import mubench.running.cell  # noqa: F401 - imports torch
+    from mubench.running.bench import data_of
+    from mubench.running.environment import environment
+
+    environment("cpu")
+    with suppress(Exception):  # the cell meets the same error, and reports it
+        data_of(cell.setting, store)
+
+
+def read_reply(line: bytes, cell: Cell, store: Store) -> Reply:
+    """A child's reply; FAILED if it is none, or claims a record that does not exist."""
+    try:
+        reply = REPLY.validate_json(line)
+    except ValidationError:
+        reason = "its process sent no readable reply; does the method write into files that it did not open?"
+        return Reply(Status.FAILED, reason)
+    if reply.status in (Status.OK, Status.CACHED) and not store.folder(cell.key).is_dir():
+        return Reply(Status.FAILED, "its process reported success, but its record is not in the store")
+    return replace(reply, reason=one_line(reply.reason))
+
+
+class _Log:
+    """A cell's log file, which takes LOG_LIMIT bytes and no more."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO | None = None
+        with suppress(OSError):  # no log is no reason not to run
+            self._file = open_new(path)
+        self._room = LOG_LIMIT
+
+    def write(self, text: bytes) -> None:
+        if self._file is not None and self._room > 0:
+            with suppress(OSError):
+                self._file.write(text[: self._room])
+                self._room -= len(text)
+                if self._room <= 0:
+                    self._file.write(b"\n[mubench: the output was cut here]\n")
+
+    def close(self, last_words: str = "") -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.write(last_words.encode())
+            self._file.close()
+
+
+def run_apart(cell: Cell, store: Store, jobs: int, pipes: tuple[int, int]) -> Reply:
+    """Run a cell in a child; what it prints goes to its log. pipes: this process's requests and replies."""
+    log = _Log(store.log_file(cell.key))
+    last_words = ""
+
+    def work() -> bytes:
+        with suppress(OSError):  # where the system runs out of memory, it ends the cell, not the worker
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
+        return REPLY.dump_json(run_one(cell, store, jobs))
+
+    try:
+        line = run_forked(
+            work,
+            timeout=cell.setting.timeout,
+            output=log.write,
+            lifeline=pipes[0],
+            private=pipes,
+        )
+        return read_reply(line, cell, store)
+    except ChildDiedError as death:
+        last_words = f"[mubench: {death}]\n"
+        return Reply(Status.FAILED if death.late else Status.DIED, str(death))
+    finally:
+        log.close(last_words)
 
 
 def _limit_memory(jobs: int) -> None:
-    """An allocation beyond this worker's share of the free memory is an error in the cell, not a
-    killing spree of the system's. A lower limit of the user's own stands."""
+    """Limit this process and its children to a `jobs`-th of 90 % of the free memory each (Linux).
+
+    More is a MemoryError in the cell instead of the system ending processes. A lower limit stays.
+    """
     try:
         import resource
 
         lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-        own = resource.getrlimit(resource.RLIMIT_DATA)
-        limits = [free * 9 // 10 // jobs, *(limit for limit in own if limit != resource.RLIM_INFINITY)]
-        resource.setrlimit(resource.RLIMIT_DATA, (min(limits), own[1]))
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        finite = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_DATA, (min([free * 9 // 10 // jobs, *finite]), hard))
     except (ImportError, OSError, ValueError, StopIteration):
-        pass  # only Linux has all of this; elsewhere the system's own rules hold
-
-
-def _requests(pipe: TextIO) -> Iterator[str]:
-    """The lines of the pipe as they come. When it ends, the run is gone: so is this process then, in the
-    middle of a cell too, with all that a method has started."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def listen() -> None:
-        for line in pipe:
-            waiting.put(line)
-        if sys.platform != "win32" and os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        yield waiting.get()
-
-
-def serve(store: Store, requests: Iterable[str], replies: TextIO) -> None:
-    """Answer each request line."""
-    import mubench.running.cell  # noqa: F401 - imports torch before the first cell is timed
-
-    replies.write("ready\n")
-    replies.flush()
-    for line in requests:
-        reply = run_one(line, store)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # a method may have closed them
-                stream.flush()
-        os.write(2, END_OF_CELL)
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
+        pass  # only Linux has all of this
 
 
 def main() -> None:
-    """Keep the real stdout for replies before anything else can print to it."""
+    """Serve until stdin ends: `python -m mubench.running.worker STORE JOBS DEVICE`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     store, jobs, device = Store(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
-    os.dup2(2, 1)  # what a method prints goes to the log, which stderr is
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)  # a method that asks for input gets none instead of eating requests
-    if hasattr(os, "register_at_fork"):  # a method's child that lives on must not keep the pipe open
-        os.register_at_fork(after_in_child=lambda: os.close(replies.fileno()))
-    with suppress(OSError):  # where the system runs out of memory all the same, it takes the worker
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
+    pipes = os.dup(0), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # what imports print must not be taken for a reply
+    adopt_orphans()
     if device == "cpu":
         _limit_memory(jobs)
-    serve(store, _requests(requests), replies)
+    # without a buffer: while a cell runs, the next thing to read is the end of the pipe
+    with open(pipes[0], "rb", buffering=0, closefd=False) as requests:
+        for line in iter(requests.readline, b""):
+            cell = CELL.validate_json(line)
+            prepare(cell, store)
+            gc.freeze()  # children collect their own garbage without touching, hence copying, these pages
+            os.write(pipes[1], STARTED)
+            reply = run_apart(cell, store, jobs, pipes) if CAN_FORK else run_one(cell, store, jobs)
+            os.write(pipes[1], REPLY.dump_json(reply) + b"\n")
+            if not CAN_FORK:
+                return  # the next cell gets a new process
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from mubench.commands.console import make_console
 from mubench.commands.estimate import Forecast
 from mubench.commands.progress import Lines, progress
-from mubench.running.executor import Outcome
+from mubench.running.outcome import Outcome
 
 
 @pytest.fixture

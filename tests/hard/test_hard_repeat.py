@@ -8,7 +8,6 @@ import pandas as pd
 from click.testing import CliRunner
 
 from mubench.cli import main
-from mubench.running.presence import Presence
 
 PLUGIN = """
 from mubench import Step, cross_entropy_loss, method
@@ -80,16 +79,10 @@ def test_two_jobs_and_times_taken_alone_give_the_same_table(run, undisturbed):
 
     assert code == 0, said
     run.assert_like(undisturbed)
-    assert pd.read_csv(run.out / "cells.csv")["rte_shared"].all()
-    assert not pd.read_csv(undisturbed.out / "cells.csv")["rte_shared"].any()
-    tables = ((r.out / "table.md").read_text() for r in (run, undisturbed))
-    assert ["timed while another cell ran" in table for table in tables] == [True, False]
 
     code, _, said = run.finish("--exclusive-timing")
 
     assert code == 0, said
-    assert not pd.read_csv(run.out / "cells.csv")["rte_shared"].any()
-    assert "timed while another cell ran" not in (run.out / "table.md").read_text()
     run.assert_like(undisturbed)
 
 
@@ -118,20 +111,3 @@ def test_a_damaged_record_is_set_aside_and_made_again(run, undisturbed):
     assert code == 0, said
     assert "damaged record was set aside" in said
     run.assert_like(undisturbed)
-
-
-def test_cells_of_two_runs_notice_each_other(tmp_path):
-    with Presence(tmp_path) as alone:
-        pass
-    with Presence(tmp_path) as before, Presence(tmp_path) as within:
-        pass
-    with Presence(tmp_path) as outer:
-        with Presence(tmp_path) as first:
-            pass
-        with Presence(tmp_path) as second:
-            pass
-    with Presence(tmp_path) as after:
-        pass
-
-    assert [p.disturbed for p in (alone, after)] == [False, False]
-    assert [p.disturbed for p in (before, within, outer, first, second)] == [True] * 5

@@ -8,18 +8,17 @@ import torch
 from helpers import weights
 from torch import nn
 
-from mubench import Step, Task, cross_entropy_loss
+from mubench import Step, cross_entropy_loss
 from mubench.api.classifier import Classifier, initialise
 from mubench.api.cost import Ledger
-from mubench.api.images import Augmentation, ImageSet
+from mubench.api.images import Augmentation
 from mubench.api.recipe import Recipe
-from mubench.streams import stream_seed
+from mubench.running.task import generator, make_task, streams
 
 CLASSES = 3
 
 
-def generator(*names):
-    return torch.Generator().manual_seed(stream_seed(0, "lab", *names))
+SEEDS = streams(0, "lab")
 
 
 def blank(stream, linear=False):
@@ -27,14 +26,14 @@ def blank(stream, linear=False):
     layers = [nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(4)]
     backbone = nn.Sequential(*([] if linear else layers), nn.Flatten())
     model = Classifier(backbone, 64 if linear else 24, CLASSES, torch.tensor([0.5]), torch.tensor([0.3]))
-    initialise(model, generator(stream))
+    initialise(model, generator(SEEDS(stream)))
     return model
 
 
 def drawn(stream, n):
     """n images (uint8) whose brightness tells their class, and their labels."""
     labels = torch.arange(n) % CLASSES
-    noise = torch.randint(0, 120, (n, 1, 8, 8), generator=generator(stream))
+    noise = torch.randint(0, 120, (n, 1, 8, 8), generator=generator(SEEDS(stream)))
     return (noise + 60 * labels[:, None, None, None]).to(torch.uint8), labels
 
 
@@ -99,32 +98,16 @@ class Lab:
         return model.train()
 
     def task(self, spec, ledger):
-        sets = {
-            name: ImageSet(
-                name,
-                *self.data[name],
-                batch_size=self.batch_size,
-                augmentation=Augmentation(1, True) if self.augment else Augmentation(),
-                order=generator("order", name),
-                noise=generator("augmentation", name),
-                ledger=ledger,
-            )
-            for name in self.data
-        }
-
-        def fresh():
-            model = blank("fresh", self.linear)
-            model.ledger = ledger
-            return model
-
-        return Task(
+        return make_task(
             spec,
-            sets,
+            self.data,
+            SEEDS,
+            lambda: blank("fresh", self.linear),
             num_classes=CLASSES,
             device=torch.device("cpu"),
-            rng=generator("method"),
+            batch_size=self.batch_size,
+            augmentation=Augmentation(1, True) if self.augment else Augmentation(),
             recipe=self.recipe,
-            fresh=fresh,
             ledger=ledger,
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
@@ -103,23 +104,27 @@ def test_a_clean_manifest_says_nothing_of_it(bench):
     assert len(split.partition.unseen) == len(split.partition.val_seen) == 0
 
 
-def test_the_original_is_trained_on_its_own_pool_and_methods_on_the_other(bench, monkeypatch):
+def test_the_original_is_trained_on_its_own_pool_and_methods_on_the_other(home, bench, monkeypatch):
+    from mubench.running import task
     from mubench.running.bench import Bench
+    from mubench.running.worker import run_one
+    from mubench.storage.store import Store
 
     taken = {}
-    real = Bench.image_set
+    real = task.make_set
 
-    def spy(self, name, indices, seed, run, ledger):
-        taken.setdefault((run, name), indices)
-        return real(self, name, indices, seed, run, ledger)
+    def spy(name, data, *arguments, **options):
+        taken.setdefault(name, data[0])
+        return real(name, data, *arguments, **options)
 
-    monkeypatch.setattr(Bench, "image_set", spy)
-    plan, outcomes, store = bench(LEGACY)
-    split = plan.blocks[0].splits[0]
+    monkeypatch.setattr(task, "make_set", spy)
+    monkeypatch.setattr("mubench.running.cell.make_set", spy)
+    plan, store = bench(LEGACY, dry=True), Store(home / "store")
+    assert {run_one(cell, store).status for cell in plan.cells} == {"ok"}
+    split, images = plan.blocks[0].splits[0], Bench(plan.cells[0].setting, store).images
 
-    assert {o.status for o in outcomes.values()} == {"ok"}
-    assert np.array_equal(taken["original", "train"], split.partition.original)
-    assert np.array_equal(taken["unlearn", "retain"], split.retain)
+    assert torch.equal(taken["train"], images[split.partition.original])
+    assert torch.equal(taken["retain"], images[split.retain])
     assert not np.array_equal(split.partition.original, split.train)
     record = store.get(plan.rows[0].keys[0])
     assert record.about["split"]["unseen"]["count"] == len(split.partition.unseen)

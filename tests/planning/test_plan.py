@@ -10,15 +10,15 @@ import torch
 
 from mubench.errors import UsageError
 from mubench.planning import plan as plans
-from mubench.planning.cell import CELL
 from mubench.planning.splits import digest_of
 from mubench.reporting import results
 from mubench.running import bench as benches
-from mubench.running.bench import Bench, bench_for
+from mubench.running.bench import Bench
 from mubench.running.contract import differing
 from mubench.running.evaluate import evaluate
 from mubench.running.worker import run_one
 from mubench.storage.store import Store
+from mubench.streams import stream_seed
 
 TWO_ROWS = 'methods = ["Retrain", "FT"]'
 MINE = """
@@ -167,15 +167,17 @@ def test_retrain_again_is_trained_on_the_same_images_from_another_start(bench, k
             assert (one[name] != two[name]).any(axis=1).all(), name
 
 
-def test_every_random_stream_has_a_name_and_no_two_cells_share_one(bench, monkeypatch):
+def test_every_random_stream_has_a_name_and_no_two_cells_share_one(home, bench, monkeypatch):
     drawn = []
 
-    def spy(self, device, seed, *names, real=Bench.generator):
+    def spy(seed, *names):
         drawn.append("/".join([str(seed), *names]))
-        return real(self, device, seed, *names)
+        return stream_seed(seed, *names)
 
-    monkeypatch.setattr(Bench, "generator", spy)
-    bench("floor = true\nseeds = [5]")
+    for module in ("bench", "task"):
+        monkeypatch.setattr(f"mubench.running.{module}.stream_seed", spy)
+    plan = bench("floor = true\nseeds = [5]", dry=True)
+    assert {run_one(cell, Store(home / "store")).status for cell in plan.cells} == {"ok"}
 
     streams = ("init", "order/retain", "augmentation/retain", "method")
     retrains = [f"5/{run}/{stream}" for run in ("unlearn", "again") for stream in streams]
@@ -208,12 +210,12 @@ def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys, monk
         return replace(found, raw=replace(found.raw, images=images))
 
     monkeypatch.setattr(benches, "load_dataset", load)
-    data = bench_for(cells[""].setting, harmed)
+    data = Bench(cells[""].setting, harmed)
     assert (data.images[rows] == 255).all()
     data.labels[rows] = (data.labels[rows] + 1) % 3
 
     for name in ("", "Retrain", "Original"):
-        assert run_one(CELL.dump_json(cells[name], by_alias=True).decode(), harmed)["status"] == "ok"
+        assert run_one(cells[name], harmed).status == "ok"
 
     key = cells["Retrain"].key
     one, two = outputs(clean, key), outputs(harmed, key)

@@ -1,5 +1,7 @@
 """One cell after another: methods that fail, what is timed, and who waits for whom."""
 
+import math
+import os
 import random
 import signal
 import threading
@@ -8,13 +10,23 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mubench.api.cost import Ledger
 from mubench.api.task import Task
+from mubench.api.training import train as api_train
 from mubench.planning.cell import CELL
+from mubench.planning.timing_key import timing_facts
+from mubench.running import bench as benches
 from mubench.running.executor import execute
+from mubench.storage.files import key_of
 from mubench.storage.store import Store
 
+# A model that is as it should be until it is looked at closely.
+LAZY = """class Lazy(nn.Module):
+        def forward(self, x):
+            return {}
+    return Lazy()"""
 FAILING = {
     "raises": (
         "raise ValueError('no luck\\nat all')",
@@ -39,6 +51,38 @@ FAILING = {
     "wide": (
         "model.head = nn.Linear(model.head.in_features, 4)",
         "ValueError: the unlearned model returns 4 logits, not 3",
+    ),
+    "diverges": (
+        "model.head.weight.data.fill_(3e38)",
+        "FloatingPointError: the unlearned model's logits on the forget set are not finite",
+    ),
+    "lazily not finite": (
+        LAZY.format("torch.where(torch.arange(len(x))[:, None] == 3, float('nan'), torch.zeros(len(x), 3))"),
+        "FloatingPointError: the unlearned model's logits on the forget set are not finite",
+    ),
+    "lazily wide": (
+        LAZY.format("torch.zeros(len(x), 3 if len(x) > 60 else 4)"),
+        "ValueError: the unlearned model returns 4 logits, not 3",
+    ),
+    "too few rows": (
+        LAZY.format("torch.zeros(1, 3)"),
+        "ValueError: the model returns (1, 3) logits for 22 images",
+    ),
+    "unprintable": (
+        "raise OSError(2, 'no \\x1b[31m file', 'caf\\udce9.txt')",
+        r"FileNotFoundError: [Errno 2] no \x1b[31m file: 'caf\udce9.txt' (mine.py, line 8)",
+    ),
+    "endless": ("raise ValueError('x' * 10_000)", f"ValueError: {'x' * 385}... (mine.py, line 8)"),
+    "dies": ("os._exit(7)", "its process ended by itself with exit code 7"),
+    "is killed": (
+        "os.kill(os.getpid(), 9)",
+        "its process was ended by signal SIGKILL; was the memory exhausted?",
+    ),
+    "chatters": (
+        "for fd in range(3, 100):\n"
+        "        try: os.write(fd, b'\\xff garbage\\n')\n"
+        "        except OSError: pass",
+        "its process sent no readable reply; does the method write into files that it did not open?",
     ),
     "string": ("return 'model'", "TypeError: the method returned str, not a module (or nothing)"),
     "notes": ("task.log(model=model)", "TypeError: Object of type Classifier is not JSON serializable"),
@@ -247,7 +291,8 @@ def test_each_outcome_is_reported_once(home, bench):
     assert sorted(o.cell.key for o in outcomes) == sorted(c.key for c in plan.cells)
 
 
-def test_cells_timed_together_are_run_again_for_exclusive_timing(bench):
+def test_cells_whose_time_others_lengthened_are_run_again_for_exclusive_timing(bench, monkeypatch):
+    monkeypatch.setattr("mubench.running.timing.DISTURBED", math.inf)  # whatever else this machine does
     plan, _, store = bench('methods = ["FT"]')
     key = plan.rows[-1].keys[0]
     about, arrays = store.get(key).about, store.get(key).outputs()
@@ -280,7 +325,69 @@ def interruptible():
 
 def test_a_users_interrupt_in_this_process_stops_the_run_and_is_no_failure(mine, home, interruptible):
     with pytest.raises(KeyboardInterrupt):
-        mine("os.kill(os.getpid(), __import__('signal').SIGINT)\n    time.sleep(5)")
+        mine("os.kill(os.getppid(), __import__('signal').SIGINT)\n    time.sleep(60)")
 
     assert not list((home / "store" / "failures").glob("*"))
     assert len(list((home / "store" / "records").glob("*/*"))) == 3  # the original, Retrain, Original
+
+
+def test_an_original_whose_process_dies_once_is_trained_again(bench, home, monkeypatch):
+    died = home / "died"
+
+    def train(*arguments):
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        api_train(*arguments)
+
+    monkeypatch.setattr("mubench.running.cell.train", train)
+    _, outcomes, _ = bench('methods = ["FT"]')
+
+    assert died.exists()
+    assert {o.status for o in outcomes.values()} == {"ok"}
+
+
+def test_a_method_whose_process_dies_is_not_tried_again(mine, home):
+    mark = str(home / "tries")
+    _, outcome, *_ = mine(f"open({mark!r}, 'a').write('x')\n    os._exit(7)")
+
+    assert outcome.status == "failed"
+    assert (home / "tries").read_text() == "x"
+
+
+def test_the_data_are_loaded_once_for_all_classes(bench, monkeypatch):
+    loads, real = [], benches.load_dataset
+    monkeypatch.setattr(benches, "load_dataset", lambda *a, **o: loads.append(a) or real(*a, **o))
+    benches._load.cache_clear()
+
+    plan, outcomes, _ = bench('forget = { scenario = "class", class = "all" }\nmethods = ["FT"]')
+
+    assert len(plan.parts) == 3
+    assert {o.status for o in outcomes.values()} == {"ok"}
+    assert len(loads) == 1
+
+
+def test_a_record_says_how_much_of_the_original_the_method_changed(mine, keys):
+    record, _, plan, store = mine("model.head.bias.data += 1", 'methods = ["Original", "FT"]')
+    total = sum(t.numel() for t in load_file(store.get(keys(plan)[""][0]).weights).values())
+
+    assert record.about["changed"] == 3 / total
+    assert store.get(keys(plan)["Original"][0]).about["changed"] == 0.0
+    assert store.get(keys(plan)["FT"][0]).about["changed"] > 0.9
+    assert store.get(keys(plan)["Retrain"][0]).about["changed"] > 0.9
+
+
+def test_times_are_kept_for_later_estimates_by_what_they_depend_on(bench):
+    plan, _, store = bench('methods = ["FT"]')
+    other_seed = bench('methods = ["FT"]\nseeds = [4]', dry=True)
+    longer = bench('methods = ["FT"]', tables="[original]\nepochs = 9", dry=True)
+
+    def times(plan):
+        kept = [(c, store.cached_json("timings", key_of(timing_facts(c.setting, c)))) for c in plan.cells]
+        return {(c.spec.name if c.spec else ""): value for c, value in kept}
+
+    assert all(t["seconds"] > 0 for t in times(plan).values())
+    trained = {name for name, t in times(plan).items() if t["images_per_second"] is not None}
+    assert trained == {"", "Retrain"}
+    assert times(other_seed) == times(plan)
+    assert set(times(longer).values()) == {None}

@@ -1,0 +1,91 @@
+"""Puts a task together from its parts: the sets with their random streams, the ledger, fresh models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from mubench.api.classifier import Classifier
+from mubench.api.cost import Ledger
+from mubench.api.images import Augmentation, ImageSet
+from mubench.api.method import MethodSpec
+from mubench.api.recipe import Recipe
+from mubench.api.task import Task
+from mubench.streams import stream_seed
+
+# (name, ...) -> the seed of the random stream of that name.
+Streams = Callable[..., int]
+
+
+def streams(seed: int, *prefix: str) -> Streams:
+    """The streams of a seed whose names begin with `prefix`."""
+    return lambda *names: stream_seed(seed, *prefix, *names)
+
+
+def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator on the device, from this seed."""
+    return torch.Generator(device).manual_seed(seed)
+
+
+def make_set(
+    name: str,
+    data: tuple[Tensor, Tensor],
+    seeds: Streams,
+    ledger: Ledger,
+    *,
+    batch_size: int,
+    augmentation: Augmentation,
+) -> ImageSet:
+    """The image set called `name`; its order and its augmentation each have a stream.
+
+    data: images uint8 (n, C, H, W) and labels int64 (n,).
+    """
+    images, labels = data
+    return ImageSet(
+        name,
+        images,
+        labels,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        order=generator(seeds("order", name)),
+        noise=generator(seeds("augmentation", name), images.device),
+        ledger=ledger,
+    )
+
+
+def make_task(
+    spec: MethodSpec,
+    data: Mapping[str, tuple[Tensor, Tensor]],
+    seeds: Streams,
+    fresh: Callable[[], Classifier],
+    *,
+    num_classes: int,
+    device: torch.device,
+    batch_size: int,
+    augmentation: Augmentation,
+    recipe: Recipe,
+    ledger: Ledger,
+) -> Task:
+    """The task of a method on these sets (name -> images uint8, labels); `fresh` makes a new model."""
+
+    def counted() -> Classifier:
+        model = fresh()
+        model.ledger = ledger
+        return model
+
+    sets = {
+        name: make_set(name, part, seeds, ledger, batch_size=batch_size, augmentation=augmentation)
+        for name, part in data.items()
+    }
+    return Task(
+        spec,
+        sets,
+        num_classes=num_classes,
+        device=device,
+        rng=generator(seeds("method"), device),
+        recipe=recipe,
+        fresh=counted,
+        ledger=ledger,
+    )
