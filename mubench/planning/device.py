@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Literal, cast
@@ -46,6 +47,13 @@ def resolve_precision(wanted: str, device: str) -> Literal["fp32", "bf16"]:
     except OSError:
         return "fp32"
     return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
+
+
+def check_compile(device: str) -> None:
+    """Raise UsageError if torch.compile cannot work: on the CPU it calls a C++ compiler."""
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        raise UsageError(f"compile = true needs the C++ compiler {compiler!r} here; install it or set CXX")
 
 
 def default_jobs(device: str, threads: int) -> int:

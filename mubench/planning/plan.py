@@ -15,7 +15,7 @@ from mubench.discovery.models import check_model
 from mubench.errors import UsageError, error_context
 from mubench.planning.cell import Cell, Setting
 from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.device import resolve_device, resolve_precision
+from mubench.planning.device import check_compile, resolve_device, resolve_precision
 from mubench.planning.splits import Split, forget_indices, make_sets
 from mubench.planning.suite import EVERY, MEAN, ClassForget, Suite
 from mubench.storage.files import key_of
@@ -140,6 +140,9 @@ def make_plan(
     with error_context(where):
         check_model(suite.model)
     device = resolve_device(device)
+    if suite.compile:
+        with error_context(where):
+            check_compile(device)
     precision = resolve_precision(suite.precision, device)
     rows, broken = _wanted(suite, registry, where)
     dataset = dataset or _load(suite, store, where)
@@ -167,6 +170,7 @@ def make_plan(
         precision=precision,
         device=device,
         timeout=suite.timeout,
+        compile=suite.compile,
     )
     base = next(iter(splits.values())).manifest()
     seen = train if original is None else original
@@ -181,6 +185,7 @@ def make_plan(
         "precision": precision,
         "device": device,
         "threads": suite.threads if device == "cpu" else 0,
+        **({"compile": True} if suite.compile else {}),
     }
     originals = {
         seed: Cell(key_of({**common, "original": seed}), setting, seed, "original") for seed in suite.seeds

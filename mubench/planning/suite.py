@@ -89,6 +89,7 @@ class Suite(Strict):
     batch_size: int = Field(256, ge=1)
     threads: int = Field(1, ge=1)
     precision: Precision = "auto"
+    compile: bool = False
     floor: bool = True
     margin: Positive = 1.0
     timeout: Positive | None = None

@@ -26,4 +26,5 @@ def timing_facts(setting: Setting, cell: Cell) -> dict[str, Any]:
         "precision": setting.precision,
         "device": setting.device,
         "threads": setting.threads,
+        "compile": setting.compile,
     }
