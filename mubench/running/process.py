@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 
 from mubench.planning.cell import CELL, Cell
-from mubench.running.isolation import how_it_ended
+from mubench.running.isolation import CAN_FORK, how_it_ended
 from mubench.running.outcome import REPLY, Reply, Status
 from mubench.storage.store import Store
 
@@ -77,7 +77,11 @@ class WorkerProcess:
             process.stdin.flush()
             process.stdout.readline()  # torch is imported, the data are loaded: the cell's time begins
             timer.start()
-            return REPLY.validate_json(process.stdout.readline())
+            reply = REPLY.validate_json(process.stdout.readline())
+            if not CAN_FORK:  # the cell ran in the worker itself: the next one gets a clean process
+                _kill(process)
+                process.wait()
+            return reply
         except (OSError, ValueError):  # it died, or close() was called; a ValidationError is a ValueError
             return self._death(process, cell)
         finally:

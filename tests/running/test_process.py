@@ -34,7 +34,8 @@ def cells(bench):
     return [c for c in plan.cells if c.spec is None or c.spec.name == "Original"]
 
 
-def test_where_there_is_no_fork_every_cell_gets_a_process(worker, cells):
+def test_where_there_is_no_fork_every_cell_gets_a_process(worker, cells, monkeypatch):
+    monkeypatch.setattr("mubench.running.process.CAN_FORK", False)
     process, store = worker(NO_FORK)
     pids = []
     for cell in cells:
