@@ -50,6 +50,7 @@ class Setting:
     precision: Literal["fp32", "bf16"]
     device: str
     timeout: float | None
+    compile: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -113,6 +114,13 @@ def processor(device: str) -> dict[str, Any]:
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_compile(device: str) -> None:
+    """Raise UsageError if torch.compile cannot work: on the CPU it calls a C++ compiler."""
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        raise UsageError(f"compile = true needs the C++ compiler {compiler!r} here; install it or set CXX")
 
 
 def default_jobs(device: str, threads: int) -> int:

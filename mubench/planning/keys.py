@@ -38,6 +38,7 @@ def original_facts(
         "device": setting.device,
         "threads": setting.threads if setting.device == "cpu" else 0,
         "original": seed,
+        **({"compile": True} if setting.compile else {}),
     }
 
 

@@ -11,7 +11,7 @@ from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
 from mubench.planning.cell import Cell, DataSetting, Setting, Stream
 from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.device import processor, resolve_device, resolve_precision
+from mubench.planning.device import check_compile, processor, resolve_device, resolve_precision
 from mubench.planning.keys import method_facts, original_facts
 from mubench.planning.rows import Status, TableRow, table_rows
 from mubench.planning.splits import Split, forget_indices, make_partition
@@ -99,6 +99,9 @@ def make_plan(
         model = catalogue.models.find(suite.model)
         data = catalogue.datasets.find(suite.dataset)
     device = resolve_device(device)
+    if suite.compile:
+        with error_context(where):
+            check_compile(device)
     precision = resolve_precision(suite.precision, device)
     rows = table_rows(suite, catalogue, where)
     with error_context(where):
@@ -121,6 +124,7 @@ def make_plan(
         precision=precision,
         device=device,
         timeout=suite.timeout,
+        compile=suite.compile,
     )
     machine = processor(device)
     originals = {

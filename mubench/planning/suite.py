@@ -100,6 +100,7 @@ class Suite(Strict):
     batch_size: int = Field(256, ge=1, le=1_000_000)
     threads: int = Field(1, ge=1, le=1024)
     precision: Precision = "auto"
+    compile: bool = False
     floor: bool = True
     margin: Positive = 1.0
     timeout: Annotated[Positive, Field(le=1e8)] | None = None

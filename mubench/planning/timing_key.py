@@ -16,6 +16,7 @@ def rate_facts(setting: Setting) -> dict[str, Any]:
         "precision": setting.precision,
         "device": setting.device,
         "threads": setting.threads,
+        "compile": setting.compile,
     }
 
 

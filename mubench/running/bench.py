@@ -105,6 +105,8 @@ class Bench:
         model = build(self.setting.model, len(self.classes), mean, std, rng).to(self.device)
         if self.setting.precision == "bf16":
             model.autocast = torch.bfloat16
+        if self.setting.compile:  # in place: names of weights stay, and deep copies are not compiled
+            model.backbone.compile(mode="reduce-overhead")
         return model.train()
 
     def synchronise(self) -> None:

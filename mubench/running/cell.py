@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,12 +66,19 @@ def _set_process_state(cell: Cell) -> None:
 
 
 def _warm_up(bench: Bench, model: Classifier, images: Tensor, labels: Tensor) -> None:
-    """One throw-away step on a copy, so that no method pays for what the first step sets up."""
+    """One step that is taken back, so that no method pays for what the first step sets up.
+
+    A compiled model takes one for each size of the batches of an epoch over these images.
+    """
+    state = {name: value.clone() for name, value in model.state_dict().items()}
     ledger, model.ledger = model.ledger, Ledger()
-    twin = copy.deepcopy(model)
+    n, most = len(labels), min(len(labels), bench.setting.batch_size)
+    batches = -(-n // bench.setting.batch_size)
+    sizes = {n // batches, -(-n // batches)} if bench.setting.compile else {most}
+    for size in sorted(sizes, reverse=True):
+        Step(model, cross_entropy_loss, 1e-3)(images[:size].float().div_(255), labels[:size])
     model.ledger = ledger
-    size = bench.setting.batch_size
-    Step(twin, cross_entropy_loss, 1e-3)(images[:size].float().div_(255), labels[:size])
+    model.load_state_dict(state)
 
 
 def _load_original(bench: Bench, record: Record, seed: int) -> Classifier:
@@ -149,7 +155,8 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: 
         **_batches(bench),
     )
     function = load_function(spec)
-    _warm_up(bench, model, *bench.take(split.retain))
+    for name in ("retain", *(set(spec.sees) - {"retain"} if cell.setting.compile else ())):
+        _warm_up(bench, model, *bench.take(getattr(split, name)))
     measured = timed(lambda: function(model, task, **(cell.parameters or {})), bench.device, jobs)
     seconds = measured.seconds - task.aside_seconds
     facts = _facts(cell, bench, seconds, measured, ledger)

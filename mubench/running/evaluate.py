@@ -19,17 +19,19 @@ from mubench.running.bench import Bench
 
 @contextmanager
 def _full_precision(model: nn.Module) -> Iterator[None]:
-    """Without autocast, whatever the model was trained in: a threshold attack would see bf16's rounding."""
-    casting = [
-        (m, m.autocast) for m in model.modules() if isinstance(getattr(m, "autocast", None), torch.dtype)
-    ]
-    for module, _ in casting:
-        module.autocast = None  # type: ignore[assignment]
+    """Without autocast and compiled code, however the model was trained: a threshold attack would see bf16's
+    rounding, and evaluation would be compiled anew."""
+    before = []
+    for module in model.modules():
+        for name in ("autocast", "_compiled_call_impl"):
+            if module.__dict__.get(name) is not None:
+                before.append((module, name, module.__dict__[name]))
+                setattr(module, name, None)
     try:
         yield
     finally:
-        for module, kind in casting:
-            module.autocast = kind
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 def predict(model: nn.Module, images: Tensor, batch_size: int = 1024) -> tuple[Tensor, Tensor | None]:

@@ -11,12 +11,14 @@ import threading
 from contextlib import suppress
 
 from mubench.planning.cell import CELL, Cell
-from mubench.running.isolation import how_it_ended
+from mubench.running.isolation import CAN_FORK, how_it_ended
 from mubench.running.outcome import REPLY, Reply, Status
 from mubench.storage.store import Store
 
 # Seconds after a cell's timeout until its worker, which should have stopped it, is stopped itself.
 PATIENCE = 5.0
+# glibc's malloc keeps what a step frees for the next step, instead of asking the system for it anew.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 29)}
 # Seconds that a worker may take to end itself and its cell.
 FAREWELL = 3.0
 
@@ -51,7 +53,12 @@ class WorkerProcess:
                 pipe = subprocess.PIPE
                 # in a session of its own, where Ctrl-C in the terminal does not reach it
                 self._process = subprocess.Popen(
-                    self._command, stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+                    self._command,
+                    stdin=pipe,
+                    stdout=pipe,
+                    stderr=self._errors,
+                    env={**MALLOC, **os.environ},
+                    start_new_session=True,
                 )
             return self._process
 
@@ -70,7 +77,11 @@ class WorkerProcess:
             process.stdin.flush()
             process.stdout.readline()  # torch is imported, the data are loaded: the cell's time begins
             timer.start()
-            return REPLY.validate_json(process.stdout.readline())
+            reply = REPLY.validate_json(process.stdout.readline())
+            if not CAN_FORK:  # the cell ran in the worker itself: the next one gets a clean process
+                _kill(process)
+                process.wait()
+            return reply
         except (OSError, ValueError):  # it died, or close() was called; a ValidationError is a ValueError
             return self._death(process, cell)
         finally:

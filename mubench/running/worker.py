@@ -174,8 +174,6 @@ def main() -> None:
             os.write(pipes[1], STARTED)
             reply = run_apart(cell, store, jobs, pipes) if CAN_FORK else run_one(cell, store, jobs)
             os.write(pipes[1], REPLY.dump_json(reply) + b"\n")
-            if not CAN_FORK:
-                return  # the next cell gets a new process
 
 
 if __name__ == "__main__":
