@@ -37,6 +37,7 @@ class Request:
     precision: str | None = None
     jobs: int | None = None
     exclusive_timing: bool = False
+    publish: bool = False
     out: Path | None = None
 
     @cached_property
@@ -58,7 +59,7 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """`out`, or results/<suite>, with the profile's name and a mark if anything was overridden."""
+        """`out`, or results[/published]/<suite>[-profile][-custom-<digest of the overrides>]."""
         if self.out is not None:
             return self.out
         parts = [Path(self.suite).stem]
@@ -67,7 +68,8 @@ class Request:
         if self.overrides:
             text = json.dumps(self.overrides, sort_keys=True)
             parts.append("custom-" + hashlib.sha256(text.encode()).hexdigest()[:6])
-        return Path("results") / "-".join(parts)
+        home = Path("results") / "published" if self.publish else Path("results")
+        return home / "-".join(parts)
 
 
 def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]], where: str) -> None:

@@ -15,7 +15,7 @@ from mubench.planning.splits import make_sets, make_split
 from mubench.reporting import results
 from mubench.storage.store import Store
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "published"
 LEGACY = 'split = "salun-legacy"'
 BLOCKS = np.repeat(np.arange(10), 5000)
 ORDERS = {
