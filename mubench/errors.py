@@ -12,6 +12,11 @@ class UsageError(Exception):
     """The request itself is wrong: one clear line, exit code 2, nothing was lost."""
 
 
+def printable(text: str) -> str:
+    r"""`text` in one line, for terminals and logs: what cannot be printed is escaped, as \\x1b or \\n."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _closest(name: str, known: Iterable[str]) -> str | None:
     lower = {n.lower(): n for n in known}
     found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
@@ -49,3 +54,8 @@ def error_context(place: str) -> Iterator[None]:
         yield
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from error
+
+
+def one_line(text: str) -> str:
+    """`text` in one line with single spaces, for tables and files; other control characters are escaped."""
+    return printable(" ".join(text.split()))

@@ -49,7 +49,7 @@ def test_every_command_and_option_of_the_readme_exists() -> None:
 
 @pytest.mark.parametrize("name", ["half-hearted"])
 def test_the_readmes_plugin_loads(name: str, tmp_path: Path) -> None:
-    from mubench.discovery.methods import load_plugin
+    from mubench.discovery.find import load_plugin
 
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     file = tmp_path / "half_hearted.py"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mubench.commands.estimate import duration, estimate, total
 from mubench.commands.progress import _progress
-from mubench.commands.render import _show
+from mubench.commands.render import show
 from mubench.commands.request import Request, _marks, prepare
 from mubench.planning import plan as harness
 from mubench.planning.device import default_jobs
@@ -50,8 +50,8 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         )
         return 130
     request.store.forget_checks()
-    found = results.from_plan(plan, Path(request.suite).stem, _marks(request))
-    code = _show(found, request.store, request.folder, console, errors)
+    manifest = results.from_plan(plan, Path(request.suite).stem, _marks(request))
+    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console, errors)
     failed = {o.cell.key: o for o in outcomes if o.status == "failed"}
     for label, part in (plan.classes or {"": plan}).items():
         _say_failures(part, label, failed, request.store, errors)

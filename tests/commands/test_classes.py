@@ -171,12 +171,8 @@ def test_tuning_takes_one_class_at_a_time(home, made_up, suite_file):
         tune_suite(request, 1, 1, None, None)
 
 
-def test_a_class_called_mean_keeps_its_block(whole, made_up, monkeypatch):
-    from mubench.planning import data_cache as catalogue
-
-    source = catalogue.DATASETS["blobs"]
-    named = replace(source, function=lambda: replace(source.function(), classes=("a", "mean", "c")))
-    monkeypatch.setattr(catalogue, "datasets", lambda: {"blobs": named})
+def test_a_class_called_mean_keeps_its_block(whole, raw, monkeypatch):
+    _rename(monkeypatch, raw, ("a", "mean", "c"))
 
     code, said, out = whole()
 

@@ -146,6 +146,6 @@ def test_the_table_says_it_loudly(bench):
     assert loud.title == "tiny (LEGACY SPLIT, not comparable)"
     assert f"LEGACY SPLIT (salun-legacy): the original never saw {unseen} of the 108 images" in loud.notes[0]
     assert "Never compare" in loud.notes[1]
-    assert loud.about["resolved"]["split"] == "salun-legacy"
-    assert loud.about["splits"]["0"]["unseen"]["count"] == unseen
+    assert loud.model_extra["resolved"]["split"] == "salun-legacy"
+    assert loud.model_extra["splits"]["0"]["unseen"]["count"] == unseen
     assert not any("LEGACY" in text for text in (quiet.title, *quiet.notes))

@@ -12,12 +12,11 @@ import pytest
 from rich.console import Console
 
 from mubench.reporting import formats, tables
-from mubench.reporting.render import terminal_table
 from mubench.reporting.summary import summarise
 
 
 def built(cells, **kwargs):
-    return tables.build(cells, caption=kwargs.pop("caption", "A table."), **kwargs)
+    return tables.build(summarise(cells), caption=kwargs.pop("caption", "A table."), **kwargs)
 
 
 def row(table, name):
@@ -113,6 +112,8 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
             make("GA", "method", 1, [], status="FAILED", reason=reason),
             make("FT", "method", 0, [9, 90, 80, 20, 20]),
             make("FT", "method", 1, [9, 90, 80, 20, 20]),
+            make("RL", "method", 0, [10, 90, 80, 20, 20]),
+            make("RL", "method", 1, [10, 90, 80, 20, 20]),
         ]
     )
     table = built(cells)
@@ -121,7 +122,7 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
     (note,) = [n for n in table.notes if n.startswith("GA: FAILED. seed 1: RuntimeError: out of memory at")]
     assert len(note) == 160
     assert "\n" not in note
-    for text in (formats.markdown(table), formats.latex(table), formats.csv(summarise(cells))):
+    for text in (formats.markdown(table), formats.latex(table), formats.csv(summarise(cells).numbers)):
         assert "4.25" not in text
         assert "3.25" not in text
 
@@ -129,7 +130,7 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
 def test_forgotten_classes_get_their_column(published):
     table = built(published.assign(fta=[0.0, 2.0, 5.0]))
     assert table.header[3:5] == ("TA", "Forgotten TA")
-    assert row(table, "SalUn")["Forgotten TA"] == tables.Cell("2.00 (2.00)", bold=True)
+    assert row(table, "SalUn")["Forgotten TA"] == tables.TextCell("2.00 (2.00)", bold=True)
 
 
 def test_the_legend_names_floor_band_and_shared_time(make):
@@ -164,8 +165,8 @@ def test_without_the_reference_nothing_is_bold(make):
         ]
     )
     table = built(cells)
-    assert row(table, "FT")["UA"] == tables.Cell("9.00")
-    assert row(table, "FT")["Avg. Gap"] == tables.Cell("n/a")
+    assert row(table, "FT")["UA"] == tables.TextCell("9.00")
+    assert row(table, "FT")["Avg. Gap"] == tables.TextCell("n/a")
     assert any("no gaps are shown" in note for note in table.notes)
     assert not any("Bold" in note or "difference" in note for note in table.notes)
 
@@ -178,7 +179,7 @@ def test_markdown_parses_back_to_the_same_cells(sixteen):
     assert lines[0] == list(table.header)
     for line, want in zip(lines[1:], table.rows, strict=True):
         assert line == [f"**{c.text}**" if c.bold else c.text for c in want]
-    numbers = summarise(cells).set_index("method")
+    numbers = summarise(cells).numbers
     for line in lines[1:]:
         if line[1] not in ("FAILED", "skipped"):
             mean, std = re.match(r"\**(\d+\.\d\d) ± (\d+\.\d\d)", line[1]).groups()
@@ -235,7 +236,7 @@ def test_the_terminal_shows_every_digit_at_any_width(sixteen, width):
     cells = sixteen()
     console = Console(width=width, force_terminal=False)
     with console.capture() as captured:
-        console.print(terminal_table(cells, caption="A table.", notes=["a note"]))
+        console.print(formats.terminal(built(cells, notes=["a note"])))
     text = captured.get()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
