@@ -23,7 +23,7 @@ class _Terminal:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table, words = self.table, self.table.labels
         columns = list(zip(table.header, *([c.text for c in row] for row in table.rows), strict=True))
-        widths = [max(Text(_tight(text)).cell_len for text in column) + 2 for column in columns]
+        widths = [max(Text(_tight(text)).cell_len for text in column) + 3 for column in columns]
         room = options.max_width - sum(widths[:words])
         parts: list[list[int]] = []
         left = 0

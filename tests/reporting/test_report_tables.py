@@ -244,3 +244,93 @@ def test_the_terminal_shows_every_digit_at_any_width(sixteen, width):
     assert {"FAILED", "skipped", "literal", "A", "table.", "note"} <= words
     digits = [part for line in built(cells).rows for c in line[1:4] for part in c.text.split()]
     assert set(digits) - {"±"} <= words | {word.lstrip("±") for word in words}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_terminal_gets_its_columns_in_turn_and_no_number_cut(sixteen, width):
+    table = built(sixteen())
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as captured:
+        console.print(formats.terminal(table))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    for line in table.rows:
+        for cell in line[1:]:
+            assert any(cell.text.replace("± ", "±") in printed for printed in lines), cell
+    names = [line.strip() for line in lines if line.startswith((" WSS-CL literal", "WSS-CL literal"))]
+    assert len(names) == sum("Method" in line for line in lines) > 1
+
+
+def test_a_name_is_no_markup_link_formula_or_escape_sequence(make):
+    odd = "=1+1 [b]x[/c] [l](http://a) ![i](b) <b> \x1b[2J\x00"
+    cells = pd.DataFrame(
+        [make("Retrain", "reference", 0, [5, 99, 90, 12, 12]), make(odd, "method", 0, [4, 99, 90, 12, 12])]
+    )
+    table = built(cells, caption=odd, notes=[odd, "\ud800"])
+    shown = "=1+1 [b]x[/c] [l](http://a) ![i](b) <b> \\x1b[2J\\x00"
+    assert table.rows[1][0].text == table.caption == shown
+    assert table.notes[-1] == "\\ud800"
+    console = Console(width=200, force_terminal=False)
+    with console.capture() as captured:
+        console.print(formats.terminal(table))
+    assert captured.get().count(shown) == 3
+    assert r"[l\](http://a) ![i\](b) \<b>" in formats.markdown(table)
+    for text in (formats.markdown(table), formats.latex(table), formats.latex_standalone(table)):
+        assert not {"\x1b", "\x00", "\ud800"} & set(text)
+    frame = pd.DataFrame({"reason": ["=1", "'=1", "-", "@a", "+a", "a", "'a"], "number": [-1.5] * 7})
+    texts = [line.split(",") for line in formats.csv(frame).splitlines()[1:]]
+    assert [text for text, _ in texts] == ["'=1", "''=1", "'-", "'@a", "'+a", "a", "'a"]
+    assert {number for _, number in texts} == {"-1.5"}
+    assert [formats.unquoted(text) for text, _ in texts] == frame["reason"].tolist()
+
+
+def test_a_metric_gets_the_column_and_the_winner_that_it_declares(make):
+    from mubench.reporting.columns import Column, Columns, installed
+
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12], tow=100.0, cost=5.0),
+            make("a", "method", 0, [4, 99, 90, 12, 12], tow=97.0, cost=1.0),
+            make("b", "method", 0, [6, 99, 90, 12, 12], tow=98.0, cost=2.0),
+        ]
+    )
+    more = (Column("tow", "ToW", "higher", "", 45), Column("cost", "Cost", "lower", "", 5))
+    summary = summarise(cells, Columns.ordered((*installed().only(["ua", "ra", "ta", "mia"]).metrics, *more)))
+    table = tables.build(summary, caption="c")
+    assert table.header == ("Method", "Cost", "UA", "RA", "TA", "ToW", "MIA", "Avg. Gap", "RTE")
+    assert (row(table, "a")["ToW"], row(table, "b")["ToW"]) == (
+        tables.TextCell("97.00"),
+        tables.TextCell("98.00", bold=True),
+    )
+    assert row(table, "a")["Cost"].bold
+    assert not row(table, "b")["Cost"].bold
+    assert any("but the highest value of ToW, but the lowest value of Cost" in note for note in table.notes)
+
+
+def test_a_row_that_changed_nothing_says_so_and_does_not_compete(make):
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12], changed=1.0),
+            make("Original", "baseline", 0, [4, 99, 90, 12, 12], changed=0.0),
+            make("idle", "method", 0, [5, 99, 90, 12, 12], changed=0.0),
+            make("a", "method", 0, [4, 99, 90, 12, 12], changed=0.5),
+            make("b", "method", 0, [7, 99, 90, 12, 12], changed=1e-9),
+        ]
+    )
+    table = built(cells)
+    assert next(n for n in table.notes if "changed no weight" in n).startswith("idle: ")
+    assert sum("changed no weight" in note for note in table.notes) == 1
+    assert not any(c.bold for c in row(table, "idle").values())
+    assert row(table, "a")["UA"].bold
+    assert any("Retrain, Original, idle do not compete" in note for note in table.notes)
+
+
+def test_one_row_alone_wins_nothing(published):
+    table = built(published[published["method"] != "SalUn"])
+    assert not any(c.bold for line in table.rows for c in line)
+    assert not any("Bold" in note for note in table.notes)
+
+
+def test_the_legend_says_what_merging_costs(published):
+    assert not any("merged" in note for note in built(published).notes)
+    assert any("off by up to 0.04" in note for note in built(published.assign(mia_svc_merged=1.0)).notes)
