@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from mubench import Step, cross_entropy_loss, log_uniform, method
+from mubench import Classifier, Step, Task, cross_entropy_loss, log_uniform, method
 
 
-def with_rows(head, rows, rng):
+def with_rows(head: nn.Linear, rows: int, rng: torch.Generator) -> nn.Linear:
     """A linear layer with `rows` outputs: the first ones are `head`'s, further ones freshly drawn."""
     wide = nn.Linear(head.in_features, rows).to(head.weight)
     kept = min(rows, head.out_features)
@@ -19,7 +19,7 @@ def with_rows(head, rows, rng):
 
 
 @method("BE", sees="forget", cite="Chen et al. 2023", search={"lr": log_uniform(1e-6, 1e-1)})
-def boundary_expanding(model, task, *, epochs: int = 10, lr: float = 1e-6):
+def boundary_expanding(model: Classifier, task: Task, *, epochs: int = 10, lr: float = 1e-6) -> None:
     """min CE over K + 1 classes of (f'(x), K) on D_f, all parameters training; row K is then deleted.
 
     epochs: 10. lr: 1e-6 (public scripts for 10 % of CIFAR-10); published range [1e-6, 1e-4], searched up

@@ -1,47 +1,50 @@
 """IU: influence unlearning, one Newton-like step (Izzo et al., 2021; Jia et al., 2023)."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
 import torch
+from torch import Tensor
 
-from mubench import choice, cross_entropy_loss, log_uniform, method
+from mubench import Classifier, ImageSet, Task, choice, cross_entropy_loss, log_uniform, method
 
 
-def flat_gradient(model, x, y):
+def flat_gradient(model: Classifier, x: Tensor, y: Tensor) -> Tensor:
     """grad of the batch's mean CE, all parameters in one vector (P,)."""
     parts = torch.autograd.grad(cross_entropy_loss(model, x, y), list(model.parameters()))
     return torch.cat([p.flatten() for p in parts])
 
 
-def mean_gradient(model, images):
+def mean_gradient(model: Classifier, images: ImageSet) -> Tensor:
     """grad of the mean CE over a whole set (P,), without augmentation."""
-    total = sum(len(y) * flat_gradient(model, x, y) for x, y in images.plain())
+    sums = (len(y) * flat_gradient(model, x, y) for x, y in images.plain())
+    total = sum(sums, start=torch.zeros(()))
     return total / max(len(images), 1)
 
 
-def single_gradients(model, images, count):
+def single_gradients(model: Classifier, images: ImageSet, count: int) -> Iterator[Tensor]:
     """The gradients (P,) of the first `count` images, one by one."""
     for x, y in islice(images.plain(batch_size=1), count):
         yield flat_gradient(model, x, y)
 
 
-def published_recursion(v, gradients, n):
+def published_recursion(v: Tensor, gradients: Iterable[Tensor], n: int) -> Tensor:
     """k and o as the public code updates them; o stays proportional to the first gradient g_1.
 
     o_1 = g_1, k_1 = v; for each further g with t = o.g: k -= (k.g) / (n + t) o; o -= t / (n + t) o.
     """
-    gradients = iter(gradients)
-    o = next(gradients)
+    rest = iter(gradients)
+    o = next(rest)
     k = v.clone()
-    for g in gradients:
+    for g in rest:
         t = o @ g
         k = k - (k @ g) / (n + t) * o
         o = o - t / (n + t) * o
     return k
 
 
-def inverse_fisher(v, gradients, damping):
+def inverse_fisher(v: Tensor, gradients: Iterable[Tensor], damping: float) -> Tensor:
     """(damping I + 1/m sum g g^T)^-1 v exactly, by Woodbury's identity: an m x m solve.
 
     The product that Sherman and Morrison's recursion over the same m gradients arrives at.
@@ -51,7 +54,8 @@ def inverse_fisher(v, gradients, damping):
     inner = torch.linalg.solve(
         m * damping * torch.eye(m, dtype=G.dtype, device=G.device) + G @ G.T, G @ v.double()
     )
-    return ((v.double() - G.T @ inner) / damping).to(v.dtype)
+    direction: Tensor = (v.double() - G.T @ inner) / damping
+    return direction.to(v.dtype)
 
 
 @method(
@@ -61,14 +65,14 @@ def inverse_fisher(v, gradients, damping):
     search={"alpha": log_uniform(0.1, 100.0), "solver": choice("reference", "fisher")},
 )
 def influence(
-    model,
-    task,
+    model: Classifier,
+    task: Task,
     *,
     alpha: float = 10.0,
     solver: Literal["reference", "fisher"] = "reference",
     samples: int = 1002,
     damping: float = 1.0,
-):
+) -> None:
     """theta_u = theta_o + alpha F^-1 v, v = (n_f / n) (grad CE(D_f) - grad CE(D_r)), in eval mode.
 
     alpha: step, 10 (public script for 10 % of CIFAR-10; published range [1, 20]); searched in [0.1, 100].
@@ -86,8 +90,8 @@ def influence(
         direction = published_recursion(v, singles, 1000)
     else:
         direction = inverse_fisher(v, singles, damping)
-    at = 0
+    start = 0
     with torch.no_grad():
         for p in model.parameters():
-            p += alpha * direction[at : at + p.numel()].view_as(p)
-            at += p.numel()
+            p.add_(alpha * direction[start : start + p.numel()].view_as(p))
+            start += p.numel()

@@ -1,9 +1,11 @@
 """l1-sparse: fine-tuning with a fading l1 penalty (Jia et al., 2023)."""
 
-from mubench import Step, cross_entropy_loss, log_uniform, method
+from torch import Tensor
+
+from mubench import Classifier, Step, Task, cross_entropy_loss, log_uniform, method
 
 
-def penalty(gamma, epochs, fade_out):
+def penalty(gamma: float, epochs: int, fade_out: int) -> list[float]:
     """gamma_e for each epoch e: gamma (1 - e / (E - fade_out)), 0 once that is used up."""
     ramp = epochs - fade_out
     return [gamma * max(0.0, 1 - e / ramp) if ramp > 0 else 0.0 for e in range(epochs)]
@@ -15,7 +17,15 @@ def penalty(gamma, epochs, fade_out):
     cite="Jia et al. 2023",
     search={"lr": log_uniform(1e-3, 1e-1), "gamma": log_uniform(1e-6, 1e-3)},
 )
-def l1_sparse(model, task, *, epochs: int = 10, lr: float = 0.01, gamma: float = 1e-4, fade_out: int = 0):
+def l1_sparse(
+    model: Classifier,
+    task: Task,
+    *,
+    epochs: int = 10,
+    lr: float = 0.01,
+    gamma: float = 1e-4,
+    fade_out: int = 0,
+) -> None:
     """min CE(D_r) + gamma_e ||theta||_1 over all parameters, gamma_e = gamma (1 - e / (E - fade_out)).
 
     epochs: E = 10 passes over D_r. lr: 0.01 (public scripts); searched in [1e-3, 1e-1]. gamma: 1e-4
@@ -25,7 +35,7 @@ def l1_sparse(model, task, *, epochs: int = 10, lr: float = 0.01, gamma: float =
     BatchNorm in train mode. Cost: epochs x n_r. D_f is never read.
     """
 
-    def loss(m, x, y, strength):
+    def loss(m: Classifier, x: Tensor, y: Tensor, strength: Tensor) -> Tensor:
         return cross_entropy_loss(m, x, y) + strength * sum(p.abs().sum() for p in m.parameters())
 
     fit = Step(model, loss if gamma else lambda m, x, y, _: cross_entropy_loss(m, x, y), lr)

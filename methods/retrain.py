@@ -1,10 +1,10 @@
 """Retrain: exact unlearning, the reference that every other method imitates."""
 
-from mubench import method, train
+from mubench import Classifier, Task, method, train
 
 
 @method("Retrain", sees="retain", role="reference", cite="Bourtoule et al. 2021; Jia et al. 2023")
-def retrain(model, task):
+def retrain(model: Classifier, task: Task) -> Classifier:
     """min over fresh theta of the mean CE over D_r, by the recipe of the original.
 
     theta_o is not used, and the initial weights come from another stream than the original's: the

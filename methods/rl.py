@@ -3,18 +3,32 @@
 from typing import Literal
 
 import torch
+from torch import Tensor
 
-from mubench import Step, cross_entropy_loss, log_uniform, method
+from mubench import Classifier, Mask, Step, Task, cross_entropy_loss, log_uniform, method
+
+Redraw = Literal["epoch", "once"]
+Order = Literal["sequential", "mixed"]
 
 
-def random_labels(y, num_classes, rng, exclude_true):
+def random_labels(y: Tensor, num_classes: int, rng: torch.Generator, exclude_true: bool) -> Tensor:
     """Uniform labels (n,) in 0..K-1; with `exclude_true`, uniform over the K - 1 wrong ones."""
     if not exclude_true:
         return torch.randint(num_classes, y.shape, generator=rng, device=y.device)
     return (y + torch.randint(1, num_classes, y.shape, generator=rng, device=y.device)) % num_classes
 
 
-def relabel_and_fit(model, task, *, epochs, lr, exclude_true, redraw, order, mask=None):
+def relabel_and_fit(
+    model: Classifier,
+    task: Task,
+    *,
+    epochs: int,
+    lr: float,
+    exclude_true: bool,
+    redraw: Redraw,
+    order: Order,
+    mask: Mask | None = None,
+) -> None:
     """The training of RL; SalUn is the same under a weight mask."""
     fit = Step(model, cross_entropy_loss, lr, mask=mask)
     for epoch in range(epochs):
@@ -34,15 +48,15 @@ def relabel_and_fit(model, task, *, epochs, lr, exclude_true, redraw, order, mas
     search={"lr": log_uniform(1e-4, 1e-1)},
 )
 def random_labelling(
-    model,
-    task,
+    model: Classifier,
+    task: Task,
     *,
     epochs: int = 10,
     lr: float = 0.013,
     exclude_true: bool = False,
-    redraw: Literal["epoch", "once"] = "epoch",
-    order: Literal["sequential", "mixed"] = "sequential",
-):
+    redraw: Redraw = "epoch",
+    order: Order = "sequential",
+) -> None:
     """min CE(f(x), y') over D_f with random y', and CE(f(x), y) over D_r (SalUn, eq. 6, alpha = 1).
 
     epochs: 10. lr: SGD learning rate, 0.013 (recommended here: the value SalUn publishes for the same

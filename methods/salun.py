@@ -1,10 +1,8 @@
 """SalUn: random labels under a hard weight-saliency mask (Fan et al., 2024)."""
 
-from typing import Literal
+from mubench import Classifier, Task, choice, cross_entropy_loss, largest, log_uniform, method, saliency
 
-from mubench.methods.rl import relabel_and_fit
-
-from mubench import choice, cross_entropy_loss, largest, log_uniform, method, saliency
+from .rl import Order, Redraw, relabel_and_fit
 
 
 @method(
@@ -14,16 +12,16 @@ from mubench import choice, cross_entropy_loss, largest, log_uniform, method, sa
     search={"lr": log_uniform(1e-4, 5e-2), "rho": choice(0.1, 0.3, 0.5, 0.7, 0.9)},
 )
 def salun(
-    model,
-    task,
+    model: Classifier,
+    task: Task,
     *,
     epochs: int = 10,
     lr: float = 0.013,
     rho: float = 0.5,
     exclude_true: bool = False,
-    redraw: Literal["epoch", "once"] = "epoch",
-    order: Literal["sequential", "mixed"] = "sequential",
-):
+    redraw: Redraw = "epoch",
+    order: Order = "sequential",
+) -> None:
     """theta_u = theta_o + M * delta, with delta from RL and M the rho largest |grad CE(D_f)| (eqs. 3-6).
 
     epochs: 10. lr: 0.013 (README, 10 % of CIFAR-10); searched in [1e-4, 5e-2], the published range and

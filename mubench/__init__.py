@@ -14,6 +14,7 @@ from mubench.version import __version__
 if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
+    from mubench.api.images import ImageSet
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
     from mubench.api.metric import metric
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from mubench.api.outputs import Outputs
     from mubench.api.parameter import choice, log_uniform
     from mubench.api.task import Task
-    from mubench.api.training import Step, cosine, cross_entropy_loss, train
+    from mubench.api.training import Mask, Step, cosine, cross_entropy_loss, train
 
 _HOME = {
     "Classifier": "classifier",
+    "ImageSet": "images",
     "ImageSpec": "dataset",
+    "Mask": "training",
     "Outputs": "outputs",
     "Raw": "dataset",
     "Step": "training",
@@ -46,7 +49,9 @@ _HOME = {
 
 __all__ = [
     "Classifier",
+    "ImageSet",
     "ImageSpec",
+    "Mask",
     "Outputs",
     "Raw",
     "Step",

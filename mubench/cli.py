@@ -61,7 +61,16 @@ def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) ->
         os.environ["MUBENCH_DATA"] = str(path.absolute())  # workers inherit it
 
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+class _Folder(click.Path):
+    """A folder's path; an empty one would silently be the working directory."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+_FOLDER = _Folder(path_type=Path, file_okay=False)
 # Options that several commands share, each said once.
 _OPTIONS = {
     "suite": click.option(

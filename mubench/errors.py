@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+# Names that an error lists at most.
+MOST_NAMES = 10
+LISTED = ("method", "suite", "dataset", "metric", "model")
+
 
 class UsageError(Exception):
     """The request itself is wrong: one clear line, exit code 2, nothing was lost."""
@@ -28,11 +32,24 @@ def class_label(k: int, classes: Sequence[str]) -> str:
     return f"class {k} ({classes[k]})" if classes else f"class {k}"
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """' Did you mean X?' for the closest of `known`, else the list of what there is."""
+def quote(value: object, limit: int = 80) -> str:
+    """`repr(value)`, its middle left out if it is longer than `limit` characters."""
+    text = repr(value)
+    half = (limit - 3) // 2
+    return text if len(text) <= limit else f"{text[:half]}...{text[-half:]}"
+
+
+def suggestion(name: str, known: Iterable[str], kind: str = "") -> str:
+    """' Did you mean X?' for the closest of `known`, else the first of what there is.
+
+    kind: what they are, if `mubench list` can list them all.
+    """
     names = sorted(known)
-    found = _closest(name, names)
-    return f" Did you mean {found!r}?" if found else f" Known: {', '.join(names) or 'none'}."
+    if closest := _closest(name, names):
+        return f" Did you mean {closest!r}?"
+    more = len(names) - MOST_NAMES
+    rest = f", {more} more" + (f": mubench list {kind}s" if kind in LISTED else "") if more > 0 else ""
+    return f" Known: {', '.join(names[:MOST_NAMES]) or 'none'}{rest}."
 
 
 def suggest_file(path: Path) -> str:
@@ -44,7 +61,7 @@ def suggest_file(path: Path) -> str:
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
     """The error for a name that does not exist, with a suggestion."""
     place = f" in {where}" if where else ""
-    return UsageError(f"unknown {kind} {name!r}{place}.{suggestion(name, known)}")
+    return UsageError(f"unknown {kind} {quote(name)}{place}.{suggestion(name, known, kind)}")
 
 
 @contextmanager

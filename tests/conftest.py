@@ -100,14 +100,13 @@ def bench(home, made_up, suite_file):
     from mubench.running.executor import execute
     from mubench.storage.store import Store
 
-    def run(change="", plugins=(), jobs=0, store="store", tables="", dry=False, **options):
-        path = suite_file(change, tables=tables)
+    def run(change="", plugins=(), jobs=0, store="store", tables="", drop=(), dry=False, **options):
+        path = suite_file(change, drop=drop, tables=tables)
         root = store if isinstance(store, Store) else Store(home / store)
         plan = prepare(Request(str(path), root, plugins=tuple(plugins), device="cpu", **options))
         if dry:
             return plan
         outcomes = execute(plan.missing(root), root, jobs)
-        root.forget_checks()
         names = [(o.cell.spec.name if o.cell.spec else "", o.cell.seed, o.cell.stream) for o in outcomes]
         return plan, dict(zip(names, outcomes, strict=True)), root
 

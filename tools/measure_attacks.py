@@ -26,25 +26,25 @@ Scores = NDArray[np.float64]
 Sides = tuple[Scores, Scores]
 
 
-def saturated(rng: np.random.Generator) -> Sides:
+def saturated(rng: np.random.Generator, n: int = N) -> Sides:
     """Confidences of a trained network: nearly all next to 1, and 7 % of the non-members wrong."""
-    members, nonmembers = 1 - 10 ** -rng.gamma(4, 0.8, N), 1 - 10 ** -rng.gamma(4, 0.7, N)
-    wrong = rng.random(N) < 0.07
+    members, nonmembers = 1 - 10 ** -rng.gamma(4, 0.8, n), 1 - 10 ** -rng.gamma(4, 0.7, n)
+    wrong = rng.random(n) < 0.07
     nonmembers[wrong] = rng.random(int(wrong.sum()))
     return members, nonmembers
 
 
-def overlapping(rng: np.random.Generator) -> Sides:
+def overlapping(rng: np.random.Generator, n: int = N) -> Sides:
     """Two broad, almost equal distributions."""
-    return rng.beta(5, 2, N), rng.beta(5, 2.3, N)
+    return rng.beta(5, 2, n), rng.beta(5, 2.3, n)
 
 
-def separated(rng: np.random.Generator) -> Sides:
+def separated(rng: np.random.Generator, n: int = N) -> Sides:
     """Members high, non-members spread out."""
-    return rng.beta(8, 1, N), rng.beta(1, 1, N)
+    return rng.beta(8, 1, n), rng.beta(1, 1, n)
 
 
-CASES: dict[str, Callable[[np.random.Generator], Sides]] = {
+CASES: dict[str, Callable[[np.random.Generator, int], Sides]] = {
     "saturated": saturated,
     "overlapping": overlapping,
     "separated": separated,
@@ -87,10 +87,12 @@ def main() -> None:
     """Measure every case and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="Draws of each case.")
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--scores", type=int, default=N, help="Scores on each side.")
+    options = parser.parse_args()
+    seeds, n = options.seeds, options.scores
     rows: list[str] = []
     for name, case in CASES.items():
-        drawn = [case(np.random.default_rng(seed)) for seed in range(seeds)]
+        drawn = [case(np.random.default_rng(seed), n) for seed in range(seeds)]
         ratios, fast, answers = [], [], []
         for members, nonmembers in drawn:
             quick, (threshold, _) = seconds(9, best_threshold, members, nonmembers)
@@ -117,7 +119,7 @@ def main() -> None:
             f"| {statistics.median(ratios):.0f}× | within {max(gaps):.3f} points |"
         )
     versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("numpy", "scikit-learn"))
-    click.echo(f"{N:,} + {N:,} scores, {seeds} draws of each case, medians; {platform.processor() or ''}")
+    click.echo(f"{n:,} + {n:,} scores, {seeds} draws of each case, medians; {platform.processor() or ''}")
     click.echo(f"Python {platform.python_version()}, {versions}\n")
     click.echo("| attack, scores | time | faster than the plain one | answer |\n|---|--:|--:|---|")
     click.echo("\n".join(rows))

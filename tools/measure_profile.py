@@ -16,7 +16,7 @@ started = time.perf_counter()
 
 import click  # noqa: E402
 
-from mubench.commands import run as session  # noqa: E402
+from mubench.commands.request import Request, prepare  # noqa: E402
 from mubench.planning.device import default_jobs  # noqa: E402
 from mubench.reporting import results  # noqa: E402
 from mubench.reporting.cells import cells_frame, row_histograms  # noqa: E402
@@ -39,13 +39,12 @@ def main(name: str) -> None:
     """Run, measure, print."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "store")
-        request = session.Request(name, store, out=Path(folder) / "out")
+        request = Request(name, store, out=Path(folder) / "out")
         with part("planning (read the suite, load the methods once, derive the keys)"):
-            plan = session.prepare(request)
+            plan = prepare(request)
         jobs = default_jobs(plan.device, plan.suite.threads)
         with part("workers"):
             execute(plan.missing(store), store, jobs)
-        store.forget_checks()
         manifest = results.from_plan(plan, name, {})
         with part("attacks and other metrics"):
             cells = cells_frame(manifest, store, request.catalogue.metrics)

@@ -6,6 +6,7 @@ Normalisation, memory layout and autocast live inside, so no method can forget t
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ class Classifier(nn.Module):
 
     mean: Tensor
     std: Tensor
+    if TYPE_CHECKING:  # nn.Module's returns Any
+
+        def __call__(self, x: Tensor) -> Tensor: ...
 
     def __init__(self, backbone: nn.Module, width: int, num_classes: int, mean: Tensor, std: Tensor) -> None:
         """`backbone` maps images to (b, width); `mean` and `std` are per channel."""

@@ -18,9 +18,9 @@ class Strict(BaseModel):
 class Recipe(Strict):
     """How originals and Retrain are trained: SGD, learning rate divided at milestones (epochs)."""
 
-    epochs: int = Field(182, ge=1)
+    epochs: int = Field(182, ge=1, le=1_000_000)
     lr: Positive = 0.1
     momentum: float = Field(0.9, ge=0, lt=1)
-    decay: float = Field(5e-4, ge=0)
-    milestones: list[int] = [91, 136]
+    decay: float = Field(5e-4, ge=0, allow_inf_nan=False)
+    milestones: list[Annotated[int, Field(ge=1, le=1_000_000)]] = [91, 136]
     gamma: Positive = 0.1

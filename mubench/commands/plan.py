@@ -26,8 +26,9 @@ def _cells(
     open_ = {cell.key for cell in missing}
     originals = {cell.seed: cell.key for cell in plan.cells if cell.spec is None}
     named = [("original model", originals)]
-    for label, part in (plan.classes or {"": plan}).items():
-        named += [(f"{row.name} ({label})" if label else row.name, row.keys) for row in part.rows]
+    for block in plan.blocks:
+        end = f" ({block.label})" if block.label else ""
+        named += [(f"{row.name}{end}", row.keys) for row in block.rows]
     return [
         {
             "row": name,
@@ -71,7 +72,7 @@ def plan_suite(request: Request, console: Console, errors: Console, as_json: boo
         known = duration(sum(rest)) if rest and None not in rest else "" if not rest else "unknown"
         grid.add_row(name, str(len(own)), str(sum(c["cached"] for c in own)), known)
     console.print(grid)
-    for row in (row for part in plan.parts for row in part.rows if row.status):
+    for row in (r for r in plan.rows if r.status):
         console.print(f"{row.name}: {row.status}, {row.reason}")
     if not missing:
         console.print("Everything is in the store.")

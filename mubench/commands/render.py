@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.text import Text
 
 from mubench.api.metric import MetricSpec
 from mubench.commands.request import Request, _marks, prepare
 from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
+from mubench.planning.rows import Status
 from mubench.reporting import formats, results
 from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
 from mubench.reporting.columns import Columns
@@ -32,7 +32,6 @@ def show(
     metrics: Mapping[str, MetricSpec],
     folder: Path,
     console: Console,
-    errors: Console,
     source: Path | None = None,
     kept: Kept | None = None,
 ) -> int:
@@ -54,13 +53,11 @@ def show(
     # printed before anything is written: a full disk must not keep the table from being seen
     console.print(formats.terminal(report.table))
     results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)
-    for message in store.set_aside:
-        errors.print(Text(printable(message)))
-    return 1 if cells["status"].isin(["FAILED", "missing"]).any() else 0
+    return 1 if cells["status"].isin([Status.FAILED, Status.MISSING]).any() else 0
 
 
 def _any_result(cells: pd.DataFrame) -> bool:
-    return bool(cells["status"].isin(["ok", "FAILED"]).any())
+    return bool(cells["status"].isin([Status.OK, Status.FAILED]).any())
 
 
 def render_again(
@@ -82,7 +79,7 @@ def render_again(
         source = Path(target)
         manifest, metrics = read_manifest(source), Catalogue().metrics
         kept = kept_cells(source)
-        return show(manifest, store, metrics, out or source, console, console, source, kept)
+        return show(manifest, store, metrics, out or source, console, source, kept)
     if re.search(r"[/\\]", target) and not Path(target).exists():
         raise UsageError(f"{target}: there is no such folder or suite file")
     request = Request(target, store, plugins=plugins, profile=profile, out=out)
@@ -91,4 +88,4 @@ def render_again(
     if kept.keys() & set(manifest.keys) and (request.folder / FILE).exists():
         manifest = manifest.model_copy(update={"hardware": read_manifest(request.folder).hardware})
     metrics = request.catalogue.metrics
-    return show(manifest, store, metrics, request.folder, console, console, kept=kept)
+    return show(manifest, store, metrics, request.folder, console, kept=kept)

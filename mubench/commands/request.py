@@ -18,6 +18,7 @@ from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning import suite
+from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 
@@ -114,7 +115,7 @@ def prepare(request: Request) -> harness.Plan:
     catalogue = request.catalogue
     check_metrics(catalogue, loaded.metrics, str(path))
     extra = [spec for spec in catalogue.given if isinstance(spec, MethodSpec)]
-    chosen = harness.select(loaded, catalogue, _names(request.methods), extra)
+    chosen = select(loaded, catalogue, _names(request.methods), extra)
     return harness.make_plan(chosen, catalogue, request.store, request.device, str(path))
 
 

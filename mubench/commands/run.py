@@ -11,8 +11,8 @@ from mubench.commands.estimate import duration, estimate, total
 from mubench.commands.progress import _progress
 from mubench.commands.render import show
 from mubench.commands.request import Request, _marks, prepare
-from mubench.planning import plan as harness
 from mubench.planning.device import default_jobs
+from mubench.planning.plan import Block
 from mubench.reporting import results
 from mubench.running.executor import Outcome, execute
 from mubench.storage.store import Store
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
+    request.store.check_writable()
     plan = prepare(request)
     results.check_writable(request.folder)
-    for split in (s for part in plan.parts for s in part.splits.values()):
+    for split in (s for block in plan.blocks for s in block.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     missing = plan.missing(request.store, request.exclusive_timing)
     jobs = default_jobs(plan.device, plan.suite.threads) if request.jobs is None else request.jobs
@@ -42,31 +43,27 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         with _progress(errors, len(missing)) as report:
             outcomes = execute(missing, request.store, jobs, report)
     except KeyboardInterrupt:
-        request.store.forget_checks()
         left = len(plan.missing(request.store, request.exclusive_timing))
         errors.print(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
         )
         return 130
-    request.store.forget_checks()
     manifest = results.from_plan(plan, Path(request.suite).stem, _marks(request))
-    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console, errors)
+    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console)
     failed = {o.cell.key: o for o in outcomes if o.status == "failed"}
-    for label, part in (plan.classes or {"": plan}).items():
-        _say_failures(part, label, failed, request.store, errors)
+    for block in plan.blocks:
+        _say_failures(block, failed, request.store, errors)
     errors.print(f"{time.perf_counter() - started:.1f} s; written to {request.folder}/")
     return code
 
 
-def _say_failures(
-    plan: harness.Plan, label: str, failed: Mapping[str, Outcome], store: Store, errors: Console
-) -> None:
-    """A line for each row that failed; `label` is the class forgotten, where there are several."""
-    for row in plan.rows:
+def _say_failures(block: Block, failed: Mapping[str, Outcome], store: Store, errors: Console) -> None:
+    """A line for each row that failed, and the class forgotten, where there are several."""
+    for row in block.rows:
         seeds = [seed for seed, key in row.keys.items() if key in failed]
         if seeds:
             first = failed[row.keys[seeds[0]]]
-            name = f"{row.name} ({label})" if label else row.name
+            name = f"{row.name} ({block.label})" if block.label else row.name
             at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             errors.print(f"{name} failed at {at}: {first.reason}; log: {store.log_file(first.cell.key)}")

@@ -142,8 +142,9 @@ def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
         return evaluate_row(wanted, outputs, (), plan.suite.metrics) if len(outputs) == len(keys) else None
 
     counted = ("ua", "ra", "ta") if plan.suite.forget.scenario == "class" else ("ua", "ra", "ta", "mia_svc")
-    rows = {r.name: r for r in plan.rows}
-    reference = values(next(r.keys for r in plan.rows if r.role == "reference"))
+    (block,) = plan.blocks
+    rows = {r.name: r for r in block.rows}
+    reference = values(next(r.keys for r in block.rows if r.role == "reference"))
     if reference is None:
         raise UsageError("Retrain failed on a development forget set; nothing can be compared")
     lines = []

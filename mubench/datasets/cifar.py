@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mubench.api.dataset import ImageSpec, Raw, dataset
-from mubench.datasets._official import torchvision_files
+from mubench.datasets._official import official_files
 
 IMAGES = ImageSpec((3, 32, 32), 10, padding=4, flip=True)
 IMAGES_100 = replace(IMAGES, classes=100)
@@ -20,18 +19,15 @@ def _cifar(kind: str, name: str) -> Raw:
 
     official: Any = getattr(datasets, kind)
     folder = official.base_folder
-    meta = (official.meta["filename"], official.meta["md5"])
-
-    def make(root: Path, download: bool) -> tuple[Any, Any]:
-        return official(root, train=True, download=download), official(root, train=False)
-
-    train, test = torchvision_files(
+    listed = [*official.train_list, *official.test_list, (official.meta["filename"], official.meta["md5"])]
+    root = official_files(
         name,
-        make,
-        [(f"{folder}/{file}", md5) for file, md5 in [*official.train_list, *official.test_list, meta]],
+        lambda root: official(root, download=True),
+        {f"{folder}/{file}": md5 for file, md5 in listed},
         official.url,
         folder,
     )
+    train, test = official(root, train=True), official(root, train=False)
     images = np.concatenate([train.data, test.data]).transpose(0, 3, 1, 2)
     return Raw(
         np.ascontiguousarray(images),

@@ -17,6 +17,8 @@ from mubench.api.dataset import ImageSpec, Raw, dataset
 from mubench.datasets._official import data_root, missing
 from mubench.errors import UsageError
 
+# By https, unlike torchvision's place, which comes next.
+SOURCE = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -65,10 +67,12 @@ def fashion_mnist() -> Raw:
     if not all(found.values()):
         from torchvision.datasets import FashionMNIST
 
+        # the name is that of the folder below the root
+        official = type("FashionMNIST", (FashionMNIST,), {"mirrors": [SOURCE, *FashionMNIST.mirrors]})
         try:
-            FashionMNIST(root, download=True)
+            official(root, download=True)
         except (OSError, RuntimeError) as error:
-            source = f"the four idx.gz files of {FashionMNIST.mirrors[0]} (or Debian's dataset-fashion-mnist)"
+            source = f"the four idx.gz files of {SOURCE} (or Debian's dataset-fashion-mnist)"
             place = root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte.gz"
             raise missing("fashion-mnist", source, place, error) from None
         found = {name: _find(name, _places(root)) for name in FILES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from mubench.errors import UsageError
 
 T = TypeVar("T")
 GREY = ("1", "L", "LA")
+# As torchvision's ImageFolder. Pillow reads others, some by starting other programs (EPS: Ghostscript).
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "TIFF", "WEBP")
 # Pillow would clip their pixels to 0..255 without a word.
 DEEP = ("I", "F")
 DEEP_COLOUR = (";16B", ";16L", ";16N")
@@ -80,6 +83,9 @@ def fingerprint(*, root: str, **options: object) -> str:
         about = [os.stat(path) for path, _, _ in files]  # noqa: PTH116 - Path costs seconds
     except OSError as error:
         raise UsageError(f"{error.filename}: the image cannot be read: {error.strerror}") from None
+    for (path, _, _), entry in zip(files, about, strict=True):
+        if not stat.S_ISREG(entry.st_mode):  # a pipe would never end
+            raise UsageError(f"{path}: the image cannot be read: not an ordinary file")
     digest = hashlib.sha256("\0".join([path[start:] for path, _, _ in files]).encode())
     digest.update(np.array([(s.st_size, s.st_mtime_ns) for s in about], dtype="<i8").tobytes())
     return digest.hexdigest()
@@ -88,7 +94,7 @@ def fingerprint(*, root: str, **options: object) -> str:
 def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uint8]:
     """One image as (C, H, W); UsageError naming the file if it cannot be one."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             # a colour file of 16 bits per channel opens as RGB: only how it is packed tells
             packed = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
             if image.mode.startswith(DEEP) or any(deep in packed for deep in DEEP_COLOUR):
@@ -103,7 +109,7 @@ def _open(path: str, resize: int | None, channels: int | None) -> NDArray[np.uin
                 )
             picture = image.convert("L" if abs(channels) == 1 else "RGB")
     except UnidentifiedImageError:
-        raise UsageError(f"{path}: this is not an image") from None
+        raise UsageError(f"{path}: this is not an image of the kinds {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path}: the image cannot be read: {error}") from None
     if resize is not None and picture.size != (resize, resize):

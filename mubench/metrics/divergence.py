@@ -22,10 +22,10 @@ def js_bits(logits: Logits, others: Logits) -> Floats:
     Lin (1991): the mean of KL(p || m) and KL(q || m), with m = (p + q) / 2.
     """
     log_p, log_q = log_softmax(logits), log_softmax(others)
-    apart = log_q - log_p
+    ratio = log_q - log_p
     # log(p / m) = log 2 - log(1 + q / p), exactly 0 where p = q; no division, so p may underflow.
-    terms = np.exp(log_p) * (np.log(2.0) - np.logaddexp(0.0, apart))
-    terms += np.exp(log_q) * (np.log(2.0) - np.logaddexp(0.0, -apart))
+    terms = np.exp(log_p) * (np.log(2.0) - np.logaddexp(0.0, ratio))
+    terms += np.exp(log_q) * (np.log(2.0) - np.logaddexp(0.0, -ratio))
     nats = 0.5 * np.sort(terms, axis=1).sum(axis=1)
     # Rounding can leave -1e-16, or that much above 1.
     out: Floats = np.clip(nats / np.log(2.0), 0.0, 1.0)
@@ -43,19 +43,19 @@ def _logits(outputs: Outputs, reference: Outputs, name: SetName) -> tuple[Logits
 @metric("agreement", title="Agreement", better="higher", needs="pair")
 def agreement(outputs: Outputs, reference: Outputs) -> dict[str, float]:
     """Percent of images to which the model and the Retrain of its seed give the same class."""
-    found = {}
+    percent = {}
     for name in SHOWN:
         z, other = _logits(outputs, reference, name)
-        found[str(name)] = 100.0 * int((z.argmax(axis=1) == other.argmax(axis=1)).sum()) / len(z)
-    return found
+        percent[str(name)] = 100.0 * int((z.argmax(axis=1) == other.argmax(axis=1)).sum()) / len(z)
+    return percent
 
 
 @metric("js", title="JS divergence", better="lower", needs="pair")
 def js(outputs: Outputs, reference: Outputs) -> dict[str, float]:
     """Mean Jensen-Shannon divergence to the Retrain of the seed, in percent of its maximum, 1 bit."""
-    found = {}
+    percent = {}
     for name in SHOWN:
         bits = js_bits(*_logits(outputs, reference, name))
         # fsum: the order of the images must not show.
-        found[str(name)] = 100.0 * math.fsum(bits) / len(bits)
-    return found
+        percent[str(name)] = 100.0 * math.fsum(bits) / len(bits)
+    return percent

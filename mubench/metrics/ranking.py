@@ -50,8 +50,8 @@ def matched_tpr(targets: Scored, test: Scored, max_fpr: float = MAX_FPR) -> floa
     if not len(shared):
         return None
     length = int(shared.max()) + 1
-    have, there = np.bincount(mine[1], minlength=length), np.bincount(theirs[1], minlength=length)
-    weights = have[theirs[1]] / (len(mine[1]) * there[theirs[1]])
+    in_targets, in_test = (np.bincount(labels, minlength=length) for _, labels in (mine, theirs))
+    weights = in_targets[theirs[1]] / (len(mine[1]) * in_test[theirs[1]])
     order = np.argsort(-theirs[0], kind="stable")
     falling, rate = theirs[0][order], np.cumsum(weights[order])
     # The slack is for the rounding of the sum: ten in a thousand are 1 %, not more.

@@ -6,7 +6,6 @@ is the one that best tells shadow members (retain) from shadow non-members (test
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from mubench.api.metric import metric
 from mubench.api.outputs import Outputs, SetName
 from mubench.api.scores import STATISTICS, Floats, Labels
 from mubench.errors import suggestion
+from mubench.streams import numpy_stream
 
 Scored = tuple[Floats, Labels]
 
@@ -69,27 +69,21 @@ def fit(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) 
     return attack
 
 
-def _halves(scored: Scored, others: Floats, classwise: bool) -> tuple[Scored, Scored]:
+def _halves(scored: Scored, side: str, classwise: bool) -> tuple[Scored, Scored]:
     """Two random halves of one side's scores, drawn class by class if `classwise`.
 
-    Which *ranks* go where is drawn, so the order of samples does not matter; the stream is named by how
-    the scores rank among the sorted scores of the other side, so neither do class numbers or a
-    monotone map. (To take every other rank would be no test: such halves are copies of each other,
-    and a threshold that fits the noise of one fits the other.)
+    Ranks are drawn, for every class from the same stream: neither the order of the samples nor the
+    numbers of the classes nor a monotone map of the scores changes the halves.
     """
     scores, labels = scored
-    first: list[Scored] = []
-    second: list[Scored] = []
-    for c in np.unique(labels) if classwise else [None]:
-        of_class = np.ones(len(labels), bool) if c is None else labels == c
-        # A global threshold never looks at labels, so they need not follow the sorted scores.
-        ordered, their = np.sort(scores[of_class]), labels[of_class]
-        ranks = np.searchsorted(others, ordered).astype("<i8")
-        stream = np.frombuffer(hashlib.sha256(ranks.tobytes()).digest(), "<u4")
-        drawn = np.random.default_rng(stream).permutation(len(ordered)) < len(ordered) // 2
-        first.append((ordered[drawn], their[drawn]))
-        second.append((ordered[~drawn], their[~drawn]))
-    return _join(first), _join(second)
+    groups = labels if classwise else np.zeros_like(labels)
+    halves: tuple[list[Scored], list[Scored]] = [], []
+    for c in np.unique(groups):
+        ordered = np.sort(scores[groups == c])
+        first = numpy_stream(0, "mia", side).permutation(len(ordered)) < len(ordered) // 2
+        for half, chosen in zip(halves, (first, ~first), strict=True):
+            half.append((ordered[chosen], np.full(int(chosen.sum()), c)))
+    return _join(halves[0]), _join(halves[1])
 
 
 def held_out_accuracy(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) -> float | None:
@@ -97,8 +91,8 @@ def held_out_accuracy(members: Scored, nonmembers: Scored, num_classes: int, cla
 
     Fitted on one half and scored on the other, both ways round, and averaged. None if a half is empty.
     """
-    member_halves = _halves(members, np.sort(nonmembers[0]), classwise)
-    nonmember_halves = _halves(nonmembers, np.sort(members[0]), classwise)
+    member_halves = _halves(members, "members", classwise)
+    nonmember_halves = _halves(nonmembers, "nonmembers", classwise)
     if not all(len(half[0]) for half in (*member_halves, *nonmember_halves)):
         return None
     total = 0.0

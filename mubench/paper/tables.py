@@ -63,7 +63,9 @@ def _cell(line: dict[str, str], where: str) -> Printed:
     if None in line or any(line[c] is None for c in COLUMNS):
         raise UsageError(f"{where}: needs {len(COLUMNS)} columns")
     value = None if line["metric"] == "RTE" else _number(line["printed"], where)
-    return Printed(*(line[c] for c in COLUMNS[:6]), value=value, gap=_number(line["printed_gap"], where))
+    table, dataset, scenario, method, metric, text = (line[c] for c in COLUMNS[:6])
+    gap = _number(line["printed_gap"], where)
+    return Printed(table, dataset, scenario, method, metric, text, value, gap)
 
 
 def _number(text: str, where: str) -> float | None:

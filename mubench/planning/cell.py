@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -14,18 +15,36 @@ from mubench.api.recipe import Recipe
 from mubench.planning.suite import Forget, SplitKind
 
 
+class Stream(StrEnum):
+    """What a cell's random streams are called; AGAIN: the second, independent Retrain."""
+
+    ORIGINAL = "original"
+    UNLEARN = "unlearn"
+    AGAIN = "again"
+
+
 @dataclass(frozen=True)
-class Setting:
-    """What all cells of a suite share; data_digest: of the data that their keys were made for."""
+class DataSetting:
+    """What decides the images and their split, but for the forget set.
+
+    options: of the dataset. digest: of the data that the cells' keys were made for.
+    """
 
     dataset: DatasetSpec
-    data: dict[str, Any]
-    data_digest: str
+    options: dict[str, Any]
+    digest: str
+    split: SplitKind
+    val_percent: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cells of a block share."""
+
+    data: DataSetting
     model: ModelSpec
     recipe: Recipe
     batch_size: int
-    val_percent: float
-    split: SplitKind
     forget: Forget
     threads: int
     precision: Literal["fp32", "bf16"]
@@ -35,7 +54,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Cell:
-    """What to run. `stream` names the random streams: "original", "unlearn" or "again" (second Retrain).
+    """What to run. `stream` names the random streams.
 
     spec: the method, or None for training an original. original: the key of the original it starts
     from. split: the digest of the split that the key was made for. shared: whether other cells of the
@@ -45,7 +64,7 @@ class Cell:
     key: str
     setting: Setting
     seed: int
-    stream: str
+    stream: Stream
     spec: MethodSpec | None = None
     parameters: dict[str, Any] | None = None
     original: str = ""

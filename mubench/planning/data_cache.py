@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from mubench.api.dataset import DatasetSpec, ImageSpec, Raw
 from mubench.discovery.find import load_function
 from mubench.errors import UsageError, class_label, suggestion
-from mubench.storage.files import write_atomic
+from mubench.storage.files import lock_file, write_atomic
 from mubench.streams import numpy_stream
 
 # Of the cache; another one is not read.
@@ -115,7 +114,6 @@ def load_dataset(
     arguments = spec.bind(chosen_options, where)
     try:
         folder = cache / f"{spec.name}-{_cache_key(spec, arguments)}"
-        cache.mkdir(parents=True, exist_ok=True)
         raw, digest = _cached(folder, verify) or _decode(spec, arguments, folder, verify)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {error}") from None
@@ -156,15 +154,25 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
 
 
 def _decode(spec: DatasetSpec, arguments: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
-    """Decode and keep; of several runs at once, one does it and the others wait."""
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    """Decode, and keep it if the cache can be written; of several runs at once, one does and others wait."""
+    if not _writable(folder.parent):
+        return _fresh(spec, arguments)
+    with lock_file(folder.with_name(f"{folder.name}.lock")):
         saved = _cached(folder, verify)
         if saved is None:
-            raw = load_function(spec)(**arguments)
-            digest = _digest(raw)
-            _write(raw, digest, folder)
-            saved = raw, digest
+            saved = _fresh(spec, arguments)
+            _write(*saved, folder)
     return saved
+
+
+def _fresh(spec: DatasetSpec, arguments: Mapping[str, Any]) -> tuple[Raw, str]:
+    raw = load_function(spec)(**arguments)
+    return raw, _digest(raw)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in the folder, or the folder itself."""
+    return os.access(next(p for p in (folder, *folder.parents) if p.exists()), os.W_OK)
 
 
 def subset(

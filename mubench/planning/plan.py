@@ -2,62 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from importlib import metadata
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from mubench.api.method import MethodSpec, Role
+from mubench.api.dataset import DatasetSpec
+from mubench.api.method import MethodSpec
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
-from mubench.planning.cell import Cell, Setting
+from mubench.planning.cell import Cell, DataSetting, Setting, Stream
 from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.device import resolve_device, resolve_precision
-from mubench.planning.splits import Split, forget_indices, make_sets
-from mubench.planning.suite import EVERY, MEAN, ClassForget, Suite
+from mubench.planning.device import processor, resolve_device, resolve_precision
+from mubench.planning.keys import method_facts, original_facts
+from mubench.planning.rows import Status, TableRow, table_rows
+from mubench.planning.splits import Split, forget_indices, make_partition
+from mubench.planning.suite import EVERY, MEAN, ClassForget, Forget, Suite
 from mubench.storage.files import key_of
 from mubench.storage.store import Store
-from mubench.version import NUMERICS
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of the table: its cells' keys by seed, or why there are none.
+class Block:
+    """The rows of one table and the split of each seed.
 
-    role: "reference", "baseline", "floor" or "method".
+    label: "", or the class that is forgotten where every class is forgotten in turn.
     """
 
-    name: str
-    role: str
-    keys: dict[int, str] = field(default_factory=dict)
-    status: str = ""
-    reason: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
+    label: str
+    rows: list[TableRow]
+    splits: dict[int, Split]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All rows of a suite and every cell they need, originals first.
-
-    classes: where every class is forgotten in turn, the plan of each class by its name; `cells` are
-    then those of all of them, and the plan has no rows and splits of its own.
-    """
+    """All rows of a suite, in one block or one per class, and every cell they need, originals first."""
 
     suite: Suite
     dataset: Dataset
     device: str
     precision: str
-    rows: list[Row]
+    blocks: list[Block]
     cells: list[Cell]
-    splits: dict[int, Split]
-    classes: dict[str, Plan] = field(default_factory=dict)
 
     @property
-    def parts(self) -> list[Plan]:
-        """The plans that have rows and splits: one per class, or this one alone."""
-        return list(self.classes.values()) or [self]
+    def rows(self) -> list[TableRow]:
+        """The rows of all blocks."""
+        return [row for block in self.blocks for row in block.rows]
 
     def missing(self, store: Store, alone: bool = False) -> list[Cell]:
         """The cells still to run; an original only if a cell that is missing needs it.
@@ -75,181 +64,102 @@ class Plan:
         return [*originals, *(replace(c, alone=alone) for c in absent)]
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    name: str
-    role: str
-    spec: MethodSpec
-    parameters: dict[str, Any]
-    run: str = "unlearn"
+def _load(spec: DatasetSpec, suite: Suite, store: Store) -> Dataset:
+    try:
+        return load_dataset(spec, suite.data, store.root / "data")
+    except OSError as error:
+        error.filename = error.filename or str(store.root / "data")
+        raise
 
 
-def _wanted(suite: Suite, catalogue: Catalogue, where: str) -> tuple[list[_Wanted], list[Row]]:
-    """The rows in the table's order, and those whose method could not be loaded."""
-    reference, baseline = catalogue.with_role(Role.REFERENCE), catalogue.with_role(Role.BASELINE)
-    asked = {reference.name: {}, baseline.name: {}, **suite.methods}
-    rows: list[_Wanted] = []
-    broken: list[Row] = []
-    for name, given in asked.items():
-        if name in catalogue.methods.broken and name not in catalogue.methods:
-            broken.append(Row(name, "method", status="FAILED", reason=catalogue.methods.broken[name]))
-            continue
-        spec = catalogue.methods.find(name, where)
-        rows.append(_Wanted(name, spec.role, spec, spec.bind(given, f"{where}: [methods.{name}]")))
-    for variant in suite.variants:
-        spec = catalogue.methods.find(variant.base, f"{where}: variant {variant.name!r}")
-        given = {**suite.methods.get(variant.base, {}), **variant.parameters}
-        parameters = spec.bind(given, f"{where}: variant {variant.name!r}")
-        rows.append(_Wanted(variant.name, spec.role, spec, parameters))
-    if suite.floor:
-        exact = next(r for r in rows if r.role == "reference")
-        name = f"{exact.name} (again)"
-        if name in {r.name for r in rows}:
-            raise UsageError(f"{where}: a row is called {name!r}, the name of the noise floor's row")
-        rows.append(_Wanted(name, "floor", exact.spec, exact.parameters, "again"))
-    order = ("reference", "baseline", "floor", "method")
-    return sorted(rows, key=lambda r: order.index(r.role)), broken
+def forget_sets(forget: Forget, classes: tuple[str, ...]) -> dict[str, Forget]:
+    """Block's label -> what it forgets: one class each for `class = "all"`, else one block without label.
 
-
-def _load(suite: Suite, catalogue: Catalogue, store: Store, where: str) -> Dataset:
-    with error_context(where):
-        try:
-            return load_dataset(catalogue.datasets.find(suite.dataset), suite.data, store.root / "data")
-        except OSError as error:
-            error.filename = error.filename or str(store.root / "data")
-            raise
+    Raises UsageError for every class in turn of a dataset that has only one.
+    """
+    if not isinstance(forget, ClassForget) or forget.target != EVERY:
+        return {"": forget}
+    if len(classes) < 2:
+        raise UsageError(
+            f'forget.class = "{EVERY}" needs at least two classes; the dataset has {len(classes)}'
+        )
+    # two classes of one name must not become one block of the table, nor one the block of the mean
+    labels = [n if classes.count(n) == 1 and n != MEAN else f"{n} ({k})" for k, n in enumerate(classes)]
+    return {label: forget.model_copy(update={"target": k}) for k, label in enumerate(labels)}
 
 
 def make_plan(
-    suite: Suite,
-    catalogue: Catalogue,
-    store: Store,
-    device: str = "auto",
-    where: str = "suite",
-    dataset: Dataset | None = None,
+    suite: Suite, catalogue: Catalogue, store: Store, device: str = "auto", where: str = "suite"
 ) -> Plan:
     """Check everything the suite asks for and derive the key of every cell.
 
-    dataset: the suite's data, if they are loaded already.
-
     Raises UsageError, naming `where`, for unknown names, wrong parameters or impossible forget sets.
     """
-    if isinstance(suite.forget, ClassForget) and suite.forget.target == EVERY:
-        return _every_class(suite, catalogue, store, device, where)
     with error_context(where):
         model = catalogue.models.find(suite.model)
+        data = catalogue.datasets.find(suite.dataset)
     device = resolve_device(device)
     precision = resolve_precision(suite.precision, device)
-    rows, broken = _wanted(suite, catalogue, where)
-    dataset = dataset or _load(suite, catalogue, store, where)
+    rows = table_rows(suite, catalogue, where)
     with error_context(where):
+        dataset = _load(data, suite, store)
         labels, classes = dataset.raw.labels, dataset.raw.classes
-        train, val, test, original = make_sets(
-            suite.split, labels, dataset.raw.test, suite.val_percent, classes
-        )
-        splits = {}
-        for seed in suite.seeds:
-            forget, forgotten = forget_indices(suite.forget, train, labels, classes, seed)
-            splits[seed] = Split(train, val, test, forget, forgotten, original)
-
+        partition = make_partition(suite.split, labels, dataset.raw.test, suite.val_percent, classes)
+        forget_by_label = forget_sets(suite.forget, classes)
+        splits = {
+            (label, seed): Split(partition, *forget_indices(forget, partition.train, labels, classes, seed))
+            for label, forget in forget_by_label.items()
+            for seed in suite.seeds
+        }
     setting = Setting(
-        dataset=catalogue.datasets.find(suite.dataset, where),
-        data=suite.data,
-        data_digest=dataset.digest,
+        data=DataSetting(data, suite.data, dataset.digest, suite.split, suite.val_percent),
         model=model,
         recipe=suite.original,
         batch_size=suite.batch_size,
-        val_percent=suite.val_percent,
-        split=suite.split,
         forget=suite.forget,
         threads=suite.threads,
         precision=precision,
         device=device,
         timeout=suite.timeout,
     )
-    base = next(iter(splits.values())).manifest()
-    seen = train if original is None else original
-    common = {
-        "numerics": NUMERICS,
-        "torch": metadata.version("torch"),
-        "data": dataset.digest,
-        "split": [base[part]["sha256"] for part in ("val", "test")] + [_digest(seen)],
-        "model": [model.name, model.source],
-        "recipe": suite.original.model_dump(),
-        "batch_size": suite.batch_size,
-        "precision": precision,
-        "device": device,
-        "threads": suite.threads if device == "cpu" else 0,
-    }
+    machine = processor(device)
     originals = {
-        seed: Cell(key_of({**common, "original": seed}), setting, seed, "original") for seed in suite.seeds
+        seed: Cell(key_of(original_facts(setting, partition, machine, seed)), setting, seed, Stream.ORIGINAL)
+        for seed in suite.seeds
     }
-    cells: list[Cell] = list(originals.values())
-    table: list[Row] = []
-    for row in rows:
-        if suite.forget.scenario not in row.spec.scenarios:
-            reason = f"not for {suite.forget.scenario} forgetting, only {', '.join(row.spec.scenarios)}"
-            table.append(Row(row.name, row.role, status="skipped", reason=reason))
-            continue
-        keys = {}
-        for seed in suite.seeds:
-            split = splits[seed]
-            facts = {
-                "original": originals[seed].key,
-                "forget": _digest(split.forget),
-                "forgotten": list(split.forgotten),
-                "method": [row.spec.source, row.spec.function],
-                "parameters": row.parameters,
-                "seed": seed,
-                "run": row.run,
-            }
-            keys[seed] = key_of(facts)
-            if keys[seed] not in {c.key for c in cells}:
-                start = originals[seed].key
-                cells.append(
-                    Cell(keys[seed], setting, seed, row.run, row.spec, row.parameters, start, split.digest)
-                )
-        table.append(Row(row.name, row.role, keys, parameters=row.parameters))
-    return Plan(suite, dataset, device, precision, [*table, *broken], cells, splits)
+    cells = {cell.key: cell for cell in originals.values()}
+    blocks = []
+    for label, forget in forget_by_label.items():
+        of_block = replace(setting, forget=forget)
+        of_seed = {seed: splits[label, seed] for seed in suite.seeds}
+        table: list[TableRow] = []
+        for row, spec in rows:
+            if spec is None:
+                table.append(row)
+            elif forget.scenario not in spec.scenarios:
+                reason = f"not for {forget.scenario} forgetting, only {', '.join(spec.scenarios)}"
+                table.append(replace(row, status=Status.SKIPPED, reason=reason))
+            else:
+                made = _cells(row, spec, of_block, of_seed, originals)
+                for cell in made.values():
+                    cells.setdefault(cell.key, cell)
+                table.append(replace(row, keys={seed: cell.key for seed, cell in made.items()}))
+        blocks.append(Block(label, table, of_seed))
+    return Plan(suite, dataset, device, precision, blocks, list(cells.values()))
 
 
-def _every_class(suite: Suite, catalogue: Catalogue, store: Store, device: str, where: str) -> Plan:
-    """One ordinary plan per class: the same cells, under the same keys, as that class's own suite."""
-    dataset = _load(suite, catalogue, store, where)
-    names = dataset.raw.classes
-    if len(names) < 2:
-        raise UsageError(
-            f'{where}: forget.class = "{EVERY}" needs at least two classes; {suite.dataset} has {len(names)}'
-        )
-    plans: dict[str, Plan] = {}
-    for k, name in enumerate(names):
-        forget = ClassForget.model_validate({"scenario": "class", "class": k})
-        # two classes of one name must not become one block of the table, nor one the block of the mean
-        label = name if names.count(name) == 1 and name != MEAN else f"{name} ({k})"
-        one = suite.model_copy(update={"forget": forget})
-        plans[label] = make_plan(one, catalogue, store, device, where, dataset)
-    first = next(iter(plans.values()))
-    cells = {cell.key: cell for plan in plans.values() for cell in plan.cells}
-    ordered = sorted(cells.values(), key=lambda cell: cell.spec is not None)
-    return Plan(suite, dataset, first.device, first.precision, [], ordered, {}, plans)
-
-
-def _digest(indices: Any) -> str:
-    return hashlib.sha256(json.dumps(indices.tolist()).encode()).hexdigest()
-
-
-def select(suite: Suite, catalogue: Catalogue, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:
-    """The suite with only the rows in `names` (all if empty), and the plugins' methods in `extra`."""
-    joined = {spec.name: suite.methods.get(spec.name, {}) for spec in extra}
-    if not names:
-        return suite.model_copy(update={"methods": {**suite.methods, **joined}})
-    variants = {v.name: v for v in suite.variants}
-    for name in names:
-        if name not in variants and name not in catalogue.methods.broken:
-            catalogue.methods.find(name, "--methods")
-    methods = {n: suite.methods.get(n, {}) for n in names if n not in variants}
-    kept = [
-        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})
-        for v in (variants[n] for n in names if n in variants)
-    ]
-    return suite.model_copy(update={"methods": {**methods, **joined}, "variants": kept})
+def _cells(
+    row: TableRow,
+    spec: MethodSpec,
+    setting: Setting,
+    splits: Mapping[int, Split],
+    originals: Mapping[int, Cell],
+) -> dict[int, Cell]:
+    """Seed -> the row's cell."""
+    stream = Stream.AGAIN if row.role == "floor" else Stream.UNLEARN
+    cells = {}
+    for seed, split in splits.items():
+        start = originals[seed].key
+        key = key_of(method_facts(start, split, spec, row.parameters, seed, stream))
+        cells[seed] = Cell(key, setting, seed, stream, spec, row.parameters, start, split.digest)
+    return cells

@@ -1,27 +1,32 @@
-"""Who is trained on, who is validated on, who is forgotten: indices, asserted disjoint, hashed.
+"""Which images are for training, validation, test and forgetting: disjoint indices, and their digests.
 
 The train/validation/test split is one and constant; seed i only decides forget set i. Drawing both
 from different seeds, as some public code does, leaves images in the forget set that the original
-never saw; `mubench.data.legacy` does so on request.
+never saw; `legacy_split` does so on request.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.errors import UsageError, class_label
+from mubench.errors import UsageError, class_label, quote, unknown
 from mubench.planning.legacy_split import legacy_split
 from mubench.planning.suite import EVERY, ClassForget, Forget, IndicesForget, RandomForget, SplitKind
+from mubench.storage.files import read_text
 from mubench.streams import numpy_stream
 
 Indices = NDArray[np.int64]
+# Of a file of indices: some ten million of them.
+MOST_BYTES = 100_000_000
 
 
 def digest_of(indices: Indices) -> str:
@@ -30,65 +35,110 @@ def digest_of(indices: Indices) -> str:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Sorted, disjoint dataset indices. `forgotten` are the classes forgotten as a whole.
+class Partition:
+    """What no seed changes: sorted, disjoint dataset indices for training, validation and test.
 
-    original: what the original was trained on, where that is not exactly `train` (legacy split).
+    original: what the original is trained on, where that is not exactly `train` (legacy split).
     """
 
     train: Indices
     val: Indices
     test: Indices
-    forget: Indices
-    forgotten: tuple[int, ...] = ()
     original: Indices | None = None
 
     def __post_init__(self) -> None:
         everything = np.concatenate([self.train, self.val, self.test])
         if len(np.unique(everything)) != len(everything):
             raise AssertionError("train, validation and test overlap")
-        if len(np.unique(self.forget)) != len(self.forget) or not np.isin(self.forget, self.train).all():
-            raise AssertionError("the forget set is not a set of training images")
         if self.original is not None and np.isin(self.test, self.original).any():
             raise AssertionError("the original was trained on test images")
 
     @property
-    def retain(self) -> Indices:
-        """Train without forget; both together are what the original was trained on, unless legacy."""
-        return np.setdiff1d(self.train, self.forget)
+    def seen(self) -> Indices:
+        """What the original is trained on."""
+        return self.train if self.original is None else self.original
 
-    @property
+    @cached_property
     def unseen(self) -> Indices:
         """Forget and retain images that the original was not trained on: none, unless legacy."""
-        return np.setdiff1d(self.train, self.train if self.original is None else self.original)
+        return np.setdiff1d(self.train, self.seen)
 
-    @property
+    @cached_property
     def val_seen(self) -> Indices:
         """Validation images that the original was trained on: none, unless legacy."""
-        return np.intersect1d(self.val, self.train if self.original is None else self.original)
-
-    def manifest(self) -> dict[str, Any]:
-        """Count and SHA-256 of each set; of a legacy split also how far the original's set is off."""
-        names = ["train", "val", "test", "forget", "retain"]
-        if self.original is not None:
-            names += ["original", "unseen", "val_seen"]
-        return {
-            name: {"count": len(part), "sha256": digest_of(part)}
-            for name in names
-            for part in [getattr(self, name)]
-        }
+        return np.intersect1d(self.val, self.seen)
 
     @property
+    def sets(self) -> dict[str, Indices]:
+        """The indices by the names they have in manifests."""
+        sets = {"train": self.train, "val": self.val, "test": self.test}
+        if self.original is not None:
+            sets |= {"original": self.original, "unseen": self.unseen, "val_seen": self.val_seen}
+        return sets
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each set."""
+        return {name: digest_of(indices) for name, indices in self.sets.items()}
+
+
+@dataclass(frozen=True)
+class Split:
+    """A partition and a forget set: sorted training indices. `forgotten`: classes forgotten as a whole."""
+
+    partition: Partition
+    forget: Indices
+    forgotten: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        inside = np.isin(self.forget, self.train).all()
+        if len(np.unique(self.forget)) != len(self.forget) or not inside:
+            raise AssertionError("the forget set is not a set of training images")
+
+    @property
+    def train(self) -> Indices:
+        """Forget and retain."""
+        return self.partition.train
+
+    @property
+    def val(self) -> Indices:
+        """Validation."""
+        return self.partition.val
+
+    @property
+    def test(self) -> Indices:
+        """Test."""
+        return self.partition.test
+
+    @cached_property
+    def retain(self) -> Indices:
+        """Train without forget; both together are what the original was trained on, unless legacy."""
+        return np.setdiff1d(self.train, self.forget, assume_unique=True)
+
+    @property
+    def sets(self) -> dict[str, Indices]:
+        """The partition's sets, forget and retain."""
+        return {**self.partition.sets, "forget": self.forget, "retain": self.retain}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each set."""
+        new = {"forget": digest_of(self.forget), "retain": digest_of(self.retain)}
+        return {**self.partition.digests, **new}
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the digests of all sets: the name of the split's file."""
-        parts = "".join(entry["sha256"] for entry in self.manifest().values())
-        return hashlib.sha256(parts.encode()).hexdigest()
+        return hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()
+
+    def manifest(self) -> dict[str, dict[str, Any]]:
+        """Count and SHA-256 of each set; of a legacy split also how far the original's set is off."""
+        return {n: {"count": len(s), "sha256": self.digests[n]} for n, s in self.sets.items()}
 
     def to_json(self) -> str:
         """The whole manifest: indices, counts and digests of every set."""
-        parts = self.manifest()
-        for name, entry in parts.items():
-            entry["indices"] = getattr(self, name).tolist()
+        sets = self.sets
+        parts = {n: {**entry, "indices": sets[n].tolist()} for n, entry in self.manifest().items()}
         return json.dumps({"forgotten": self.forgotten, **parts})
 
 
@@ -114,20 +164,19 @@ def make_split(
     return np.setdiff1d(np.flatnonzero(~test), val), val, np.flatnonzero(test)
 
 
-def make_sets(
+def make_partition(
     kind: SplitKind,
     labels: NDArray[np.int64],
     test: NDArray[np.bool_],
     val_percent: float,
     classes: tuple[str, ...] = (),
-) -> tuple[Indices, Indices, Indices, Indices | None]:
-    """(train, val, test, original) of this kind of split; original is None where it is train.
+) -> Partition:
+    """The partition of this kind of split.
 
     Raises UsageError if a class would be left without training or validation images.
     """
-    if kind == "salun-legacy":
-        return legacy_split(labels, test, val_percent, classes)
-    return (*make_split(labels, test, val_percent, classes), None)
+    draw = legacy_split if kind == "salun-legacy" else make_split
+    return Partition(*draw(labels, test, val_percent, classes))
 
 
 def forget_indices(
@@ -145,40 +194,54 @@ def forget_indices(
             chosen = numpy_stream(seed, "forget").permutation(train)[:count]
             what = f"{percent:g} % of {len(train)} training images"
         case ClassForget(target=target):
-            if target == EVERY:
-                raise UsageError(f'forget.class = "{EVERY}" is one forget set per class, not one forget set')
-            if target >= len(classes):
-                raise UsageError(
-                    f"forget.class = {target} is out of range: there are classes 0..{len(classes) - 1}"
-                )
-            chosen, forgotten = train[labels[train] == target], (target,)
-            what = f"class {target} ({classes[target]})"
+            k = class_number(target, classes)
+            chosen, forgotten = train[labels[train] == k], (k,)
+            what = f"class {k} ({classes[k]})"
         case IndicesForget(file=file):
             chosen, what = _from_file(Path(file), train), f"the indices of {file}"
     if not 0 < len(chosen) < len(train):
         state = "empty" if not len(chosen) else "all of the training set"
         raise UsageError(f"the forget set is {state}: {what}")
-    emptied = np.setdiff1d(labels[chosen], [*labels[np.setdiff1d(train, chosen)], *forgotten])
+    taken = np.bincount(labels[chosen], minlength=len(classes))
+    emptied = np.flatnonzero((taken > 0) & (taken == np.bincount(labels[train], minlength=len(classes))))
+    emptied = np.setdiff1d(emptied, forgotten)
     if len(emptied):
-        k = emptied[0]
         raise UsageError(
-            f"{what}: with forget seed {seed} no training image of {class_label(k, classes)} remains; "
-            "forget fewer, or forget the class as a whole"
+            f"{what}: with forget seed {seed} no training image of {class_label(emptied[0], classes)} "
+            "remains; forget fewer, or forget the class as a whole"
         )
     return np.sort(chosen), forgotten
 
 
+def class_number(target: int | str, classes: Sequence[str]) -> int:
+    """The number of a class given by number or name; UsageError if there is no such class."""
+    if target == EVERY:
+        raise UsageError(f'forget.class = "{EVERY}" is one forget set per class, not one forget set')
+    if isinstance(target, int):
+        if target >= len(classes):
+            raise UsageError(
+                f"forget.class = {target} is out of range: there are classes 0..{len(classes) - 1}"
+            )
+        return target
+    numbers = [k for k, name in enumerate(classes) if name == target]
+    if not numbers:
+        raise unknown("class", target, [*classes, EVERY], "forget.class")
+    if len(numbers) > 1:
+        raise UsageError(f"forget.class: classes {numbers} are all called {quote(target)}; give a number")
+    return numbers[0]
+
+
 def _from_file(path: Path, train: Indices) -> Indices:
+    where = f"forget.file {quote(str(path))[1:-1]}"
     try:
-        words = path.read_text(encoding="utf-8").split()
-        chosen = np.array([int(w) for w in words], dtype=np.int64)
+        chosen = np.array([int(word) for word in read_text(path, MOST_BYTES).split()], dtype=np.int64)
     except OSError as error:
-        raise UsageError(f"forget.file {path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"forget.file {path}: one dataset index a line is needed: {error}") from None
+        raise UsageError(f"{where}: cannot be read: {error.strerror}") from None
+    except (ValueError, OverflowError):
+        raise UsageError(f"{where}: one dataset index a line is needed") from None
     strange = chosen[~np.isin(chosen, train)]
     if len(strange):
-        raise UsageError(f"forget.file {path}: index {strange[0]} is not a training image")
+        raise UsageError(f"{where}: index {strange[0]} is not a training image")
     if len(np.unique(chosen)) < len(chosen):
-        raise UsageError(f"forget.file {path}: an index is named twice")
+        raise UsageError(f"{where}: an index is named twice")
     return chosen

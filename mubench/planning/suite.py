@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -22,8 +23,9 @@ from pydantic import (
 
 from mubench.api.recipe import Positive, Recipe, Strict
 from mubench.discovery.suites import suite_files
-from mubench.errors import UsageError, suggest_file, suggestion
+from mubench.errors import UsageError, quote, suggest_file, suggestion, unknown
 from mubench.paper import settings
+from mubench.planning.plain import check_plain
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -34,6 +36,15 @@ EVERY: Final = "all"
 MEAN: Final = "mean"
 
 
+def _name(value: str) -> str:
+    if not value.strip() or value != value.strip():
+        raise ValueError("a name is not blank and neither begins nor ends with a blank")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
 class RandomForget(Strict):
     """Forget a share of the training images, drawn uniformly."""
 
@@ -42,17 +53,17 @@ class RandomForget(Strict):
 
 
 def _class(value: Any) -> Any:
-    """One message for all that is no class: of a union, pydantic would report the parts."""
-    if value == EVERY or (type(value) is int and value >= 0):
+    """A class as a suite names it; one message for all else, where pydantic would report a union's parts."""
+    if (isinstance(value, str) and value) or (type(value) is int and value >= 0):
         return value
-    raise ValueError(f'a class is its number, from 0 on, or "{EVERY}" for every class in turn')
+    raise ValueError(f'a class is its number, from 0 on, its name, or "{EVERY}" for every class in turn')
 
 
 class ClassForget(Strict):
-    """Forget all training images of one class, or of every class in turn."""
+    """Forget all training images of one class, given by its number or name, or of every class in turn."""
 
     scenario: Literal["class"]
-    target: Annotated[int | Literal["all"], BeforeValidator(_class)] = Field(alias="class")
+    target: Annotated[int | str, BeforeValidator(_class)] = Field(alias="class")
 
 
 class IndicesForget(Strict):
@@ -68,7 +79,7 @@ Forget = Annotated[RandomForget | ClassForget | IndicesForget, Field(discriminat
 class Variant(Strict):
     """A row without a file: another row's method with some parameters changed."""
 
-    name: str = Field(min_length=1)
+    name: Name
     base: str
     parameters: dict[str, Any] = {}
 
@@ -76,22 +87,22 @@ class Variant(Strict):
 class Suite(Strict):
     """One benchmark: data, model, forget sets, seeds, the rows and their hyper-parameters."""
 
-    title: str = Field(min_length=1)
+    title: Name
     paper: str | None = None
     settings: str | None = None
     dataset: str
     data: dict[str, Any] = {}
     model: str
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
     forget: Forget
     split: SplitKind = "clean"
     val_percent: Percent = 10.0
-    batch_size: int = Field(256, ge=1)
-    threads: int = Field(1, ge=1)
+    batch_size: int = Field(256, ge=1, le=1_000_000)
+    threads: int = Field(1, ge=1, le=1024)
     precision: Precision = "auto"
     floor: bool = True
     margin: Positive = 1.0
-    timeout: Positive | None = None
+    timeout: Annotated[Positive, Field(le=1e8)] | None = None
     tuning: str = ""
     original: Recipe = Recipe()
     methods: dict[str, dict[str, Any]]
@@ -131,13 +142,16 @@ def find(suite: str) -> Path:
     if suite in known:
         return known[suite]
     path = Path(suite)
-    if path.is_dir():
-        raise UsageError(f"suite {suite!r} is a folder; give a suite's name or its TOML file")
-    if path.is_file():
-        return path
+    try:
+        if path.is_dir():
+            raise UsageError(f"suite {quote(suite)} is a folder; give a suite's name or its TOML file")
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long for any file
+        raise UsageError(f"suite {quote(suite)}: {error.strerror}") from None
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise UsageError(f"suite {suite!r}: there is no such file.{suggest_file(path)}")
-    raise UsageError(f"unknown suite {suite!r}.{suggestion(suite, known)}")
+        raise UsageError(f"suite {quote(suite)}: there is no such file.{suggest_file(path)}")
+    raise unknown("suite", suite, known)
 
 
 def profiles(path: Path) -> list[str]:
@@ -165,15 +179,24 @@ def parse_set(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     parts = [p.strip() for p in key.split(".")]
     if not equals or not all(parts):
-        raise UsageError(f"--set {text!r}: write key=value, for example --set methods.FT.lr=0.02")
+        raise UsageError(f"--set {quote(text)}: write key=value, for example --set methods.FT.lr=0.02")
     try:
         parsed: Any = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--set {quote(text)}: {_unreadable(error)}") from None
     for part in reversed(parts):
         parsed = {part: parsed}
     table: dict[str, Any] = parsed
     return table
+
+
+def _unreadable(error: Exception) -> str:
+    """What is wrong with TOML that Python cannot read."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return f"not valid TOML: {error}" if type(error) is not ValueError else "a number has too many digits"
 
 
 def _keys_at(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
@@ -201,19 +224,21 @@ def _explain(error: ValidationError, where: str) -> UsageError:
         known = _keys_at(Suite, path[:-1])
         if len(path) == 1:
             known.append("profiles")
-        return UsageError(f"{where}: unknown key {key!r}.{suggestion(str(path[-1]), known)}")
+        return UsageError(f"{where}: unknown key {quote(key)}.{suggestion(str(path[-1]), known)}")
     if first["type"] == "missing":
-        return UsageError(f"{where}: the key {key!r} is missing")
+        return UsageError(f"{where}: the key {quote(key)} is missing")
     if first["type"].startswith("union_tag"):
         return UsageError(
-            f"{where}: forget needs scenario = one of 'random', 'class', 'indices', got {first['input']!r}"
+            f"{where}: forget needs scenario = one of 'random', 'class', 'indices', got "
+            f"{quote(first['input'])}"
         )
-    shown = "" if first["type"] == "value_error" and not path else f" (got {first['input']!r})"
-    return UsageError(f"{where}: {key + ': ' if key else ''}{message}{shown}")
+    shown = "" if first["type"] == "value_error" and not path else f" (got {quote(first['input'])})"
+    return UsageError(f"{where}: {quote(key)[1:-1] + ': ' if key else ''}{message}{shown}")
 
 
 def check(raw: Mapping[str, Any], where: str) -> Suite:
     """A raw table as a Suite; UsageError naming `where` and the key if it is wrong."""
+    check_plain(raw, where)
     try:
         suite = Suite.model_validate({k: v for k, v in raw.items() if k != "profiles"})
     except ValidationError as error:
@@ -229,8 +254,8 @@ def load(path: Path, profile: str | None = None, changes: Sequence[Mapping[str, 
     """Read a suite's file, apply a profile and overrides, and check the result strictly."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: {_unreadable(error)}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     if not raw:
@@ -240,7 +265,7 @@ def load(path: Path, profile: str | None = None, changes: Sequence[Mapping[str, 
         raise UsageError(f"{path}: profiles must be tables, as [profiles.small]")
     if profile is not None:
         if profile not in profiles:
-            raise UsageError(f"{path}: unknown profile {profile!r}.{suggestion(profile, profiles)}")
+            raise UsageError(f"{path}: unknown profile {quote(profile)}.{suggestion(profile, profiles)}")
         raw = merge(raw, profiles[profile])
     for change in changes:
         raw = merge(raw, change)

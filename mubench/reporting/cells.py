@@ -14,6 +14,7 @@ import pandas as pd
 from mubench.api.metric import MetricSpec
 from mubench.api.scores import confidence
 from mubench.errors import UsageError, error_context, one_line, unknown
+from mubench.planning.rows import Status
 from mubench.reporting import histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.formats import unquoted
@@ -42,7 +43,7 @@ def kept_cells(folder: Path) -> Kept:
         return {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            lines = [line for line in csv.DictReader(file) if line["status"] in ("ok", "FAILED")]
+            lines = [line for line in csv.DictReader(file) if line["status"] in (Status.OK, Status.FAILED)]
         return {
             line["key"]: {
                 name: _value(name, text)
@@ -117,16 +118,16 @@ def _lines(
         complete = len(computed) == len(row.keys)
         for seed, key in row.keys.items():
             old = kept.get(key, {})
-            numbers = old if old.get("status") == "ok" else {}
-            line: dict[str, Any] = {"status": "missing", "reason": "not run yet"}
+            numbers = old if old.get("status") == Status.OK else {}
+            line: dict[str, Any] = {"status": Status.MISSING, "reason": "not run yet"}
             if seed in computed and (complete or not numbers):
-                line = {**numbers, "status": "ok", "reason": "", **computed[seed]}
+                line = {**numbers, "status": Status.OK, "reason": "", **computed[seed]}
             elif numbers:
                 line = dict(numbers)
             elif reason := failure if seed in records[row.name] else store.failure(key):
-                line = {"status": "FAILED", "reason": one_line(reason)}
+                line = {"status": Status.FAILED, "reason": one_line(reason)}
             elif old:
-                line = {"status": "FAILED", "reason": old["reason"]}
+                line = {"status": Status.FAILED, "reason": old["reason"]}
             lines.append({**line, "method": row.name, "role": row.role, "seed": seed, "key": key})
     return lines
 

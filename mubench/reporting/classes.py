@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from mubench.planning.rows import Status
 from mubench.planning.suite import MEAN
 from mubench.reporting import legend
 from mubench.reporting.columns import Columns, installed
@@ -136,7 +137,7 @@ def _without_numbers(summary: ClassSummary) -> list[str]:
     """Why rows have no numbers, once for all the classes in which that is the same."""
     where: dict[tuple[str, str, str], list[str]] = {}
     for label, block in summary.blocks.items():
-        for row, line in block.rows[block.rows["status"] != "ok"].iterrows():
+        for row, line in block.rows[block.rows["status"] != Status.OK].iterrows():
             where.setdefault((str(row), line["status"], line["reason"]), []).append(label)
     lines = []
     for (row, status, reason), labels in where.items():

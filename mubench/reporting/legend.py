@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mubench.errors import one_line
+from mubench.planning.rows import Status
 from mubench.reporting.columns import AvgGap, Columns
 from mubench.reporting.summary import Summary
 
@@ -22,9 +23,9 @@ def legend(summary: Summary) -> list[str]:
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
-    if summary.rows.loc[name, "status"] != "ok":
+    if summary.rows.loc[name, "status"] != Status.OK:
         lines.append(f"{name} has no numbers, so nothing can be compared with it: no gaps are shown.")
-    bad = summary.rows[summary.rows["status"] != "ok"]
+    bad = summary.rows[summary.rows["status"] != Status.OK]
     lines += [clipped(f"{row}: {bad.loc[row, 'status']}. {bad.loc[row, 'reason']}") for row in bad.index]
     return lines
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,6 @@ import mubench.api.scores
 from mubench.api.metric import MetricSpec
 from mubench.api.outputs import Outputs
 from mubench.discovery.source import source_digest, source_files
-from mubench.errors import UsageError
 from mubench.reporting.evaluate import Options, check_outputs, evaluate_metric, merge_values
 from mubench.storage.files import key_of
 from mubench.storage.store import Record, Store
@@ -50,8 +48,7 @@ def row_values(
             if not rows:  # read once, and only if a metric is new
                 rows, targets = [_checked(r) for r in records], [_checked(r) for r in references]
             result = evaluate_metric(spec, rows, targets, given)
-            with suppress(OSError, UsageError):  # a store that cannot be written can still be read
-                store.save_json("metrics", key, result)
+            store.save_json("metrics", key, result)
         merge_values(values, name, result)
     return values
 

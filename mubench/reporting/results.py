@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mubench.errors import UsageError
-from mubench.planning.plan import Plan, Row
-from mubench.planning.splits import Split
+from mubench.planning.plan import Block, Plan
+from mubench.planning.rows import TableRow
+from mubench.planning.splits import Partition, Split
 from mubench.planning.suite import Suite, parse_set
 from mubench.reporting import histograms
 from mubench.reporting.histograms import Histograms
@@ -18,50 +19,42 @@ from mubench.reporting.manifest import Manifest, manifest_rows
 from mubench.reporting.render import Report, write_plots, write_tables
 from mubench.storage.files import write_atomic
 
-# The rows of a table and the split of each seed, by the class forgotten ("" for the one table).
-_Blocks = Mapping[str, tuple[Sequence[Row], Mapping[int, Split]]]
-
-
-def _blocks(plan: Plan) -> _Blocks:
-    return {label: (part.rows, part.splits) for label, part in (plan.classes or {"": plan}).items()}
-
 
 def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
     """The manifest of a planned suite, run or not.
 
     name: the suite's. overrides: what the command changed in it, and its profile.
     """
-    suite, blocks = plan.suite, _blocks(plan)
-    rows, splits = next(iter(blocks.values()))
-    split = next(iter(splits.values()))
+    suite, first = plan.suite, plan.blocks[0]
+    split = next(iter(first.splits.values()))
     title = f"{suite.title} (LEGACY SPLIT, not comparable)" if suite.split != "clean" else suite.title
     counts = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     recipe = suite.original
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
     notes = [
-        *_legacy_note(plan, split),
+        *_legacy_note(plan, split.partition),
         *([f"Profile: {overrides['profile']}."] if "profile" in overrides else []),
         *([f"Changed by the command: {', '.join(overrides['set'])}."] if overrides.get("set") else []),
-        f"Data: {plan.dataset.title}; {counts} images; {_to_forget(blocks)} to forget.",
+        f"Data: {plan.dataset.title}; {counts} images; {_to_forget(plan.blocks)} to forget.",
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
-        *_tuning_note(suite, rows, overrides.get("set", ())),
+        *_tuning_note(suite, first.rows, overrides.get("set", ())),
         *suite.notes,
     ]
-    every = {label: manifest_rows(of_block) for label, (of_block, _) in blocks.items()}
-    digests = {label: _splits(of_block) for label, (_, of_block) in blocks.items()}
+    rows = {block.label: manifest_rows(block.rows) for block in plan.blocks}
+    splits = {block.label: _splits(block.splits) for block in plan.blocks}
     facts = {
         "title": title,
         "notes": notes,
         "metrics": suite.metrics,
-        "rows": every.get("", []),
-        "classes": {label: of_class for label, of_class in every.items() if label},
+        "rows": rows.get("", []),
+        "classes": {} if "" in rows else rows,
         "suite": name,
         "overrides": dict(overrides),
         "paper": suite.paper,
         "resolved": suite.model_dump(by_alias=True, exclude={"notes"}),
         "data": {"name": plan.dataset.name, "sha256": plan.dataset.digest},
-        "splits": digests.get("", digests),
+        "splits": splits.get("", splits),
     }
     return Manifest.model_validate(facts)
 
@@ -70,14 +63,14 @@ def _splits(splits: Mapping[int, Split]) -> dict[str, Any]:
     return {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in splits.items()}
 
 
-def _to_forget(blocks: _Blocks) -> str:
+def _to_forget(blocks: Sequence[Block]) -> str:
     """How many images: forget sets of all seeds are of one size, those of classes need not be."""
-    sizes = sorted({len(next(iter(splits.values())).forget) for _, splits in blocks.values()})
+    sizes = sorted({len(next(iter(splits.values())).forget) for splits in (block.splits for block in blocks)})
     count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return count if "" in blocks else f"each of the {len(blocks)} classes in turn, {count}"
+    return f"each of the {len(blocks)} classes in turn, {count}" if blocks[0].label else count
 
 
-def _tuning_note(suite: Suite, rows: Sequence[Row], changes: Sequence[str]) -> list[str]:
+def _tuning_note(suite: Suite, rows: Sequence[TableRow], changes: Sequence[str]) -> list[str]:
     """How the hyper-parameters were found, and of which rows that is not true.
 
     Tuned are the methods whose parameters the suite's file gives: not variants, not plugins or other
@@ -95,15 +88,15 @@ def _tuning_note(suite: Suite, rows: Sequence[Row], changes: Sequence[str]) -> l
     return [f"Hyper-parameters: {suite.tuning}" + (f" Not tuned: {', '.join(untuned)}." if untuned else "")]
 
 
-def _legacy_note(plan: Plan, split: Split) -> list[str]:
+def _legacy_note(plan: Plan, parts: Partition) -> list[str]:
     """How far a legacy split's original is off, loudly: its rows look as if they forgot something."""
-    if split.original is None:
+    if parts.original is None:
         return []
-    per_class = np.bincount(plan.dataset.raw.labels[split.unseen], minlength=plan.dataset.num_classes)
+    per_class = np.bincount(plan.dataset.raw.labels[parts.unseen], minlength=plan.dataset.num_classes)
     return [
-        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(split.unseen):,} of the "
-        f"{len(split.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
-        f"class), and was trained on {len(split.val_seen):,} of the {len(split.val):,} validation images.",
+        f"LEGACY SPLIT ({plan.suite.split}): the original never saw {len(parts.unseen):,} of the "
+        f"{len(parts.train):,} images to forget or retain ({per_class.min()} to {per_class.max()} per "
+        f"class), and was trained on {len(parts.val_seen):,} of the {len(parts.val):,} validation images.",
         "LEGACY SPLIT: this is the flaw of the published code, kept to reproduce published rows; UA and RA "
         "of every row but Retrain contain it. Never compare with rows of the clean split.",
     ]

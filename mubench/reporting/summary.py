@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.gap import avg_gap, floor_band
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
-WORST = ("FAILED", "missing", "skipped", "ok")
+WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Summary:
     @property
     def ok(self) -> pd.DataFrame:
         """The rows that have numbers."""
-        return self.rows[self.rows["status"] == "ok"]
+        return self.rows[self.rows["status"] == Status.OK]
 
 
 def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
@@ -56,7 +57,7 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     shown = columns or shown_columns(cells, installed())
     rows, target = summarise_rows(cells), find_reference(cells)
     seeds = _with_gaps(cells, shown)
-    whole = seeds[seeds["method"].isin(rows.index[rows["status"] == "ok"])]
+    whole = seeds[seeds["method"].isin(rows.index[rows["status"] == Status.OK])]
     mean, std = _moments(whole, [*shown.names, "rte"], rows.index)
     difference = (mean - mean.loc[target]).abs()
     means = dict(zip(rows.index, _records(mean, shown), strict=True))
@@ -100,12 +101,12 @@ def summarise_rows(cells: pd.DataFrame) -> pd.DataFrame:
     method = rows["role"] == "method"
     unchanged = cells["changed"].eq(0) if "changed" in cells else cells["status"].eq("")
     rows["idle"] = method & unchanged.groupby(cells["method"], sort=False).all()
-    rows["competes"] = method & (rows["status"] == "ok") & ~rows["idle"]
+    rows["competes"] = method & (rows["status"] == Status.OK) & ~rows["idle"]
     return rows
 
 
 def _reason(group: pd.DataFrame, status: str) -> str:
-    if status == "ok":
+    if status == Status.OK:
         return ""
     alike = group[group["status"] == status]
     reason = str(alike["reason"].iloc[0])
@@ -124,7 +125,7 @@ def find_reference(cells: pd.DataFrame) -> str:
 
 def _with_gaps(cells: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """The cells with their own Avg. Gaps in points."""
-    ok = cells["status"] == "ok"
+    ok = cells["status"] == Status.OK
     targets = _by_seed(cells[ok & (cells["role"] == "reference")], columns)
     out = cells.copy()
     numbers = _records(cells, columns)

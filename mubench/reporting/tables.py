@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mubench.errors import one_line
+from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns
 from mubench.reporting.legend import legend
 from mubench.reporting.summary import Summary
@@ -70,7 +71,7 @@ def body(summary: Summary, names: Sequence[str]) -> list[tuple[TextCell, ...]]:
     lines = []
     for row in numbers.index:
         line, about = numbers.loc[row], summary.rows.loc[row]
-        if line["status"] != "ok":
+        if line["status"] != Status.OK:
             texts = [TextCell(str(line["status"])), *[TextCell("")] * (len(names) - 1)]
         else:
             beside = about["role"] != "reference"

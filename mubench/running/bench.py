@@ -16,7 +16,7 @@ from mubench.api.images import Augmentation, ImageSet
 from mubench.discovery.models import build
 from mubench.planning.cell import SETTING, Setting
 from mubench.planning.data_cache import Dataset, load_dataset
-from mubench.planning.splits import Split, forget_indices, make_sets
+from mubench.planning.splits import Split, forget_indices, make_partition
 from mubench.storage.store import Store
 from mubench.streams import stream_seed
 
@@ -28,21 +28,23 @@ class Bench:
         """Load the data; what depends on the seed is made later."""
         self.setting = setting
         self.device = torch.device(setting.device)
-        data: Dataset = load_dataset(setting.dataset, setting.data, store.root / "data", verify=True)
-        if data.digest != setting.data_digest:
+        wanted = setting.data
+        data: Dataset = load_dataset(wanted.dataset, wanted.options, store.root / "data", verify=True)
+        if data.digest != wanted.digest:
             raise RuntimeError("the data have changed since this run was planned; start it again")
         raw = data.raw
         self.classes = raw.classes
         self.images = torch.from_numpy(np.array(raw.images)).to(self.device)
         self.labels_np = np.array(raw.labels)
         self.labels = torch.from_numpy(self.labels_np).to(self.device)
-        self.train, self.val, self.test, self.original = make_sets(
-            setting.split, self.labels_np, raw.test, setting.val_percent, raw.classes
+        self.partition = make_partition(
+            wanted.split, self.labels_np, raw.test, wanted.val_percent, raw.classes
         )
+        self.train, self.original = self.partition.train, self.partition.original
         self.augmentation = Augmentation(raw.padding, raw.flip)
         # Of validation images, which nobody is asked to forget: else the forget set would reach Retrain
         # through its normalisation. float64 sums on the CPU: the same on every device.
-        seen = np.asarray(raw.images[self.val], dtype=np.float64) / 255
+        seen = np.asarray(raw.images[self.partition.val], dtype=np.float64) / 255
         self.mean = torch.tensor(seen.mean((0, 2, 3)), dtype=torch.float32)
         self.std = torch.tensor(seen.std((0, 2, 3)).clip(1e-3), dtype=torch.float32)
 
@@ -51,7 +53,7 @@ class Bench:
         forget, forgotten = forget_indices(
             self.setting.forget, self.train, self.labels_np, self.classes, seed
         )
-        return Split(self.train, self.val, self.test, forget, forgotten, self.original)
+        return Split(self.partition, forget, forgotten)
 
     def take(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
         """(images uint8, labels) of these dataset indices."""

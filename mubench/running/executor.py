@@ -14,6 +14,7 @@ from typing import Protocol
 from mubench.planning.cell import CELL, Cell
 from mubench.running.process import Process
 from mubench.running.worker import run_one
+from mubench.storage.files import write_atomic
 from mubench.storage.store import Store, UnwritableError
 
 # How long to leave a cell alone that another run is working on, in seconds.
@@ -143,7 +144,7 @@ def execute(
                 outcome = cell
                 with suppress(OSError):
                     store.put_failure(outcome.cell.key, outcome.reason)
-                    store.log_file(outcome.cell.key).write_text(outcome.reason + "\n", encoding="utf-8")
+                    write_atomic(store.log_file(outcome.cell.key), f"{outcome.reason}\n".encode())
             else:
                 status, reason = worker.run(replace(cell, shared=count > 1))
                 if queue.stopped:

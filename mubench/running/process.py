@@ -13,6 +13,7 @@ from typing import IO, BinaryIO
 
 from mubench.planning.cell import CELL, Cell
 from mubench.running.worker import END_OF_CELL
+from mubench.storage.files import open_new
 from mubench.storage.store import Store
 
 # A cell's log keeps this much; a flood beyond it is read and dropped.
@@ -33,7 +34,7 @@ class _Log:
     def open(self, store: Store, key: str) -> None:
         with self._guard, suppress(OSError):  # no log is no reason not to run
             self._ended.clear()
-            self._file, self._room = store.log_file(key).open("wb"), LOG_LIMIT
+            self._file, self._room = open_new(store.log_file(key)), LOG_LIMIT
 
     def close(self, last_words: str = "") -> None:
         """Wait until what was printed has arrived; a dead worker's pipe has ended by itself."""

@@ -21,6 +21,7 @@ from typing import TextIO
 from filelock import Timeout
 
 from mubench.planning.cell import CELL
+from mubench.storage.files import write_atomic
 from mubench.storage.store import Store, UnwritableError
 
 # Written to the log's pipe when a cell has ended: what follows belongs to the next one.
@@ -64,7 +65,7 @@ def run_one(line: str, store: Store, log: Path | None = None) -> dict[str, str]:
         with suppress(OSError):  # a full disk is reported by the reply alone
             store.put_failure(cell.key, reason)
             if log is not None:
-                log.write_text(traceback.format_exc(), encoding="utf-8")
+                write_atomic(log, traceback.format_exc().encode(errors="replace"))
         return {"status": "failed", "reason": reason}
     return {"status": "ok", "reason": ""}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from filelock import FileLock
 
 
 def key_of(facts: Any) -> str:
@@ -22,7 +26,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with scratch.open("wb") as file:
+        with scratch.open("xb") as file:  # new: a link that somebody has put there is not followed
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -35,7 +39,48 @@ def write_atomic(path: Path, data: bytes) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def read_text(path: Path, limit: int) -> str:
+    """The text of an ordinary file of at most `limit` bytes; a pipe or device would never end.
+
+    Raises OSError, whose `strerror` says so, for anything else.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    if about.st_size > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def open_new(path: Path) -> BinaryIO:
+    """Open a new file for writing in place of whatever has this name; a link is replaced, not followed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write plain data with their digest, for `load_json`."""
+    checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
+    write_atomic(path, json.dumps(checked).encode())
+
+
+def load_json(path: Path) -> Any | None:
+    """What `save_json` wrote, or None if there is no such file or it does not match its digest."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def lock_file(path: Path) -> FileLock:
+    """A lock that everyone who may write to its folder can take, whoever made the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, mode=0o666 & path.parent.stat().st_mode)
+
+
+def sync_folder(folder: Path) -> None:
     """Let the names in a folder survive a power cut, where the system can be asked to."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -43,17 +88,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def save_json(path: Path, value: Any) -> None:
-    """Write a value as JSON beside its digest."""
-    write_atomic(path, json.dumps({"value": value, "sha256": key_of(json.loads(json.dumps(value)))}).encode())
-
-
-def load_json(path: Path) -> Any | None:
-    """The value of a file that `save_json` wrote; None if there is none or it is not as it was written."""
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

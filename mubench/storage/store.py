@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -25,22 +27,22 @@ from numpy.typing import NDArray
 
 from mubench.api.outputs import SETS, Outputs
 from mubench.errors import UsageError
-from mubench.storage.files import _sync_folder, key_of, write_atomic
+from mubench.storage.files import key_of, load_json, lock_file, save_json, sync_folder, write_atomic
 
 ABOUT, ARRAYS, WEIGHTS = "record.json", "outputs.safetensors", "weights.safetensors"
 
 
 def default_store() -> Path:
     """$MUBENCH_STORE, or the user's data folder."""
-    given = os.environ.get("MUBENCH_STORE")
-    return Path(given) if given else Path(platformdirs.user_data_dir("mubench")) / "store"
+    configured = os.environ.get("MUBENCH_STORE")
+    return Path(configured) if configured else Path(platformdirs.user_data_dir("mubench")) / "store"
 
 
 class UnwritableError(UsageError):
     """The store takes no record any more: whatever else is computed would be lost too."""
 
 
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -84,62 +86,74 @@ class Store:
     """A folder of records, data caches, locks and logs; several runs may share one."""
 
     def __init__(self, root: Path) -> None:
-        """Create the folder; UsageError if that is not possible or it cannot be written."""
-        self.root = root.absolute()
-        self.set_aside: list[str] = []
-        self._checked: dict[str, Record] = {}
+        """Nothing is written before something is put. UsageError for a path that cannot be used."""
         try:
-            (self.root / "records").mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{uuid.uuid4().hex[:8]}"
-            probe.touch()
-            probe.unlink()
+            self.root = root.expanduser().absolute()
+            str(self.root).encode()
+        except RuntimeError as error:  # "~somebody"
+            raise UsageError(f"the store {root}: {error}") from None
+        except UnicodeEncodeError:
+            raise UsageError(f"the store {str(root)!a}: the path is not UTF-8; choose another") from None
+        self._whole: dict[str, tuple[tuple[int, int], Record]] = {}
+
+    def check_writable(self) -> None:
+        """UsageError if records cannot be written, before hours of work and not after."""
+        try:
+            write_atomic(self.root / "records" / ".probe", b"")
+            (self.root / "records" / ".probe").unlink(missing_ok=True)  # another run may be doing the same
         except OSError as error:
-            raise UsageError(f"the store {root} cannot be written: {error.strerror}") from None
+            raise UsageError(f"the store {self.root} cannot be written: {error.strerror}") from None
+
+    def _path(self, kind: str, key: str, suffix: str = "") -> Path:
+        if not re.fullmatch("[0-9a-f]{64}", key):
+            raise UsageError(f"{key[:80]!r} is no key of a record: a key is 64 hexadecimal digits")
+        return self.root / kind / f"{key}{suffix}"
 
     def folder(self, key: str) -> Path:
-        """Where the record with this key is, or would be."""
-        return self.root / "records" / key[:2] / key
+        """Where the record with this key is, or would be; UsageError for what cannot be a key."""
+        path = self._path("records", key)
+        return path.parent / key[:2] / key
 
     def lock(self, key: str) -> FileLock:
         """Held while a record is made, so that two runs share the work."""
-        path = self.root / "locks" / f"{key}.lock"
-        path.parent.mkdir(exist_ok=True)
-        return FileLock(path)
+        return lock_file(self._path("locks", key, ".lock"))
 
     def log_file(self, key: str) -> Path:
-        """Where the cell's printed output goes."""
-        path = self.root / "logs" / f"{key}.log"
-        path.parent.mkdir(exist_ok=True)
-        return path
+        """Where the cell's printed output goes; write it with `files.open_new`."""
+        return self._path("logs", key, ".log")
 
     def get(self, key: str) -> Record | None:
-        """The record, whole and checked, or None; a damaged one is set aside and None returned."""
-        if key in self._checked:
-            return self._checked[key]
+        """The record, whole and checked, or None; a damaged one is set aside and None returned.
+
+        A record that was checked before and has not been replaced since is not read again.
+        """
         folder = self.folder(key)
         if not folder.is_dir():
             return None
-        with suppress(*_DAMAGE):  # another run may be replacing it at this moment
-            self._checked[key] = Record(folder, _read(folder))
-            return self._checked[key]
-        try:
-            self._checked[key] = Record(folder, _read(folder))
+        with suppress(*_DAMAGE):
+            return self._checked(key, folder)
+        try:  # once more: another run may have been replacing it at that moment
+            return self._checked(key, folder)
         except _DAMAGE as error:
             self._set_aside(folder, error)
-        return self._checked.get(key)
+            return None
 
-    def forget_checks(self) -> None:
-        """Read records anew: other processes may have written since."""
-        self._checked.clear()
+    def _checked(self, key: str, folder: Path) -> Record:
+        """The record; one of _DAMAGE if it is not whole."""
+        now = (folder / ABOUT).stat()
+        version = (now.st_ino, now.st_mtime_ns)
+        if key not in self._whole or self._whole[key][0] != version:
+            self._whole[key] = version, Record(folder, _read(folder))
+        return self._whole[key][1]
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
         target = self.root / "damaged" / f"{folder.name}-{time.time_ns()}"
-        target.parent.mkdir(exist_ok=True)
-        try:
+        with suppress(OSError):  # another run was first, or the store is read-only
+            target.parent.mkdir(exist_ok=True)
             folder.rename(target)
-        except OSError:
-            return  # another run was first
-        self.set_aside.append(f"a damaged record was set aside as {target} ({error}); it is computed again")
+            print(  # noqa: T201
+                f"a damaged record was set aside as {target} ({error}); it is computed again", file=sys.stderr
+            )
 
     def put(
         self,
@@ -168,13 +182,12 @@ class Store:
             text = json.dumps({**plain, "sha256": key_of(plain)}, indent=1)
             for name, blob in {**blobs, ABOUT: text.encode()}.items():
                 write_atomic(scratch / name, blob)
-            _sync_folder(scratch)
+            sync_folder(scratch)
             old = scratch.with_suffix(".old")
             if folder.is_dir():  # timed anew, or damaged in a way that only its reader noticed
                 folder.rename(old)
             scratch.rename(folder)
-            _sync_folder(folder.parent)
-            self._checked.pop(key, None)
+            sync_folder(folder.parent)
         except OSError as error:
             raise UnwritableError(
                 f"the store {self.root} cannot be written: {error.strerror}; what was finished is saved: "
@@ -185,24 +198,19 @@ class Store:
             shutil.rmtree(scratch.with_suffix(".old"), ignore_errors=True)
         self.forget_failure(key)
 
-    def _failure_file(self, key: str) -> Path:
-        return self.root / "failures" / f"{key}.json"
-
     def put_failure(self, key: str, reason: str) -> None:
         """Remember why a cell failed; a later run tries it again."""
-        write_atomic(self._failure_file(key), json.dumps({"reason": reason}).encode())
+        save_json(self._path("failures", key, ".json"), reason)
 
     def failure(self, key: str) -> str | None:
         """Why the cell failed when it was last tried, or None."""
-        try:
-            reason = json.loads(self._failure_file(key).read_text(encoding="utf-8"))["reason"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return str(reason)
+        reason = load_json(self._path("failures", key, ".json"))
+        return reason if isinstance(reason, str) else None
 
     def forget_failure(self, key: str) -> None:
         """The cell has succeeded, or is tried anew."""
-        self._failure_file(key).unlink(missing_ok=True)
+        with suppress(OSError):  # of another user: a record counts for more than a failure anyway
+            self._path("failures", key, ".json").unlink()
 
     def save_text(self, kind: str, name: str, text: str) -> None:
         """Keep a text whose name says its content; what is there already stays."""
@@ -212,17 +220,9 @@ class Store:
 
     def cached_json(self, kind: str, key: str) -> Any | None:
         """A derived value (metrics) saved under `key`, or None if there is none or it was damaged."""
-        try:
-            saved = json.loads((self.root / kind / f"{key}.json").read_text(encoding="utf-8"))
-            return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return load_json(self._path(kind, key, ".json"))
 
     def save_json(self, kind: str, key: str, value: Any) -> None:
-        """Save a derived value; it can always be computed again."""
-        checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
-        write_atomic(self.root / kind / f"{key}.json", json.dumps(checked).encode())
-
-    def drop_json(self, kind: str, key: str) -> None:
-        """Forget a derived value."""
-        (self.root / kind / f"{key}.json").unlink(missing_ok=True)
+        """Save a derived value, if the store can be written: it can always be computed again."""
+        with suppress(OSError):
+            save_json(self._path(kind, key, ".json"), value)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from helpers import gen
 
 from mubench import cross_entropy_loss, largest, saliency, soft
 from mubench.api.masks import describe
@@ -16,7 +17,7 @@ MODELS = Catalogue().models
 
 
 def gradients(seed=0, ties=False):
-    rng = torch.Generator().manual_seed(seed)
+    rng = gen(seed)
     parts = {
         "a": torch.randn(7, 5, generator=rng),
         "b": torch.randn(11, generator=rng),
@@ -161,16 +162,14 @@ def test_describe():
 @pytest.fixture
 def model():
     stats = torch.tensor([0.4]), torch.tensor([0.3])
-    built = build(MODELS["small-cnn"], 3, *stats, torch.Generator().manual_seed(0)).train()
-    built(
-        torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(8))
-    )  # statistics unlike the batches'
+    built = build(MODELS["small-cnn"], 3, *stats, gen()).train()
+    built(torch.rand(16, 1, 8, 8, generator=gen(8)))  # statistics unlike the batches'
     return built
 
 
 @pytest.fixture
 def batches():
-    rng = torch.Generator().manual_seed(1)
+    rng = gen(1)
     return [(torch.rand(n, 1, 8, 8, generator=rng), torch.randint(3, (n,), generator=rng)) for n in (6, 6, 3)]
 
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from helpers import gen, state, weights
 from torch.nn.functional import cross_entropy
 
 from mubench import Step, cross_entropy_loss
@@ -21,10 +22,6 @@ MODELS = Catalogue().models
 STATS = torch.tensor([0.4]), torch.tensor([0.3])
 
 
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 @pytest.fixture
 def model():
     return build(MODELS["small-cnn"], 3, *STATS, gen()).train()
@@ -35,14 +32,6 @@ def batches():
     """Six batches of (x, y)."""
     rng = gen(1)
     return [(torch.rand(8, 1, 8, 8, generator=rng), torch.randint(3, (8,), generator=rng)) for _ in range(6)]
-
-
-def state(model):
-    return {n: t.detach().clone() for n, t in model.state_dict().items()}
-
-
-def weights(model):
-    return {n: p.detach().clone() for n, p in model.named_parameters()}
 
 
 def gradient(model, x, y):

@@ -52,14 +52,14 @@ def whole(home, made_up, suite_file):
     return run
 
 
-def test_the_cells_are_those_of_each_classs_own_suite(bench, keys):
+def test_the_cells_are_those_of_each_classs_own_suite(bench):
     every = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True)
 
-    assert list(every.classes) == ["a", "b", "c"]
-    for k, part in enumerate(every.parts):
+    assert [b.label for b in every.blocks] == ["a", "b", "c"]
+    for k, block in enumerate(every.blocks):
         own = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True, sets=(f"forget.class={k}",))
-        assert keys(part) == keys(own)
-        assert own.classes == {}
+        (one,) = own.blocks
+        assert [row.keys for row in block.rows] == [row.keys for row in one.rows]
         assert {c.key for c in own.cells} <= {c.key for c in every.cells}
     # Retrain, Original, Retrain (again) and FT, for 3 classes and 2 seeds, from 2 originals
     assert len(every.cells) == len({c.key for c in every.cells}) == 2 + 4 * 3 * 2
@@ -138,13 +138,15 @@ def test_a_method_that_fails_at_one_class_has_no_mean(whole, plugin_file):
 def test_two_classes_of_one_name_stay_two(bench, raw, monkeypatch):
     _rename(monkeypatch, raw, ("a", "b", "a"))
 
-    assert list(bench(EVERY, dry=True).classes) == ["a (0)", "b", "a (2)"]
+    assert [b.label for b in bench(EVERY, dry=True).blocks] == ["a (0)", "b", "a (2)"]
 
 
 def test_a_dataset_of_one_class(bench, raw, monkeypatch):
     _rename(monkeypatch, replace(raw, labels=np.zeros_like(raw.labels)), ("a",))
 
-    with pytest.raises(UsageError, match=r'forget\.class = "all" needs at least two classes; blobs has 1'):
+    with pytest.raises(
+        UsageError, match=r'forget\.class = "all" needs at least two classes; the dataset has 1'
+    ):
         bench(EVERY, dry=True)
 
 

@@ -89,41 +89,6 @@ def test_a_skipped_method_is_no_failure(run, plugin_file):
     assert "not for random forgetting, only class" in out
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--methods", "FTT"], "unknown method 'FTT' in --methods. Did you mean 'FT'"),
-        (["--methods", " , "], "--methods names no method"),
-        (["--seeds", 2], "--seeds 2: the suite has 1 seeds"),
-        (["--seeds", 0], "--seeds 0: "),
-        (["--profile", "small"], "unknown profile 'small'. Known: none"),
-        (["--set", "seeds"], "write key=value"),
-        (["--set", "sedes=[1]"], "unknown key 'sedes'. Did you mean 'seeds'"),
-        (["--set", "methods.FT.lrr=1"], "unknown parameter 'lrr'"),
-        (["--set", "forget.percent=100"], "forget.percent: Input should be less than 100"),
-        (["--device", "gpu"], "unknown device 'gpu'; there are auto, cpu and cuda"),
-        (["--precision", "fp64"], "precision: "),
-        (["--jobs", "-1"], "-1 is not in the range"),
-        (["--plugin", "absent.py"], "plugin absent.py: there is no such file"),
-        (["--plugin", "broken.py"], "plugin broken.py cannot be loaded: SyntaxError"),
-        (["--suite", "digits"], "unknown suite 'digits'. Did you mean 'digits-"),
-        (["--suite", "."], "is a folder"),
-        (["--out", "tiny.toml/x"], "cannot be written: "),
-        (["--store", "tiny.toml/x"], "cannot be written: "),
-        (["--stroe", "x"], "No such option"),
-    ],
-)
-def test_wrong_usage_gives_2_and_one_line_that_says_what(run, home, words, message):
-    (home / "broken.py").write_text("def (:", encoding="utf-8")
-
-    code, out, err = run(*words)
-
-    assert (code, out) == (2, "")
-    assert message in err
-    assert "Traceback" not in err
-    assert not list((home / "store" / "records").glob("*")) or "store" in words[0]
-
-
 def test_a_choice_of_rows_brings_retrain_and_original_along(run, home):
     code, _, err = run("--methods", "GA,FT", change='methods = ["FT", "GA", "RL"]')
 
@@ -221,25 +186,6 @@ def test_show_a_method_of_ones_own(call, plugin_file):
     assert "lr: float = 0.1, searched in [0.001, 1] (log)" in out
     assert "sees forget" in out
     assert str(path) in out
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["list", "method"], "unknown list 'method'. Did you mean 'methods'"),
-        (["show", "methods", "FT"], "unknown kind 'methods'. Did you mean 'method'"),
-        (["show", "method", "SalUm"], "unknown method 'SalUm'. Did you mean 'SalUn'"),
-        (["show", "suite", "digits-random-11"], "Did you mean 'digits-random-10'"),
-        (["show", "metric", "maa"], "unknown metric 'maa'"),
-        (["show", "dataset", "zzz"], "unknown dataset 'zzz'"),
-        (["rum"], "No such command 'rum'"),
-    ],
-)
-def test_names_that_do_not_exist(call, words, message):
-    code, out, err = call(*words)
-
-    assert (code, out) == (2, "")
-    assert message in err
 
 
 def test_help_and_version_and_what_needs_no_torch_do_not_import_it(tmp_path):

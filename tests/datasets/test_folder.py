@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mubench.datasets.folder import FORMATS
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
@@ -155,7 +156,26 @@ def test_truncated_and_foreign_files_are_named(load, tree):
     assert refusal(load).startswith(f"{broken}: the image cannot be read: ")
 
     broken.write_bytes(b"not a picture")
-    assert refusal(load) == f"{broken}: this is not an image"
+    assert refusal(load) == f"{broken}: this is not an image of the kinds {', '.join(FORMATS)}"
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PCX"])
+def test_a_kind_that_is_not_named_is_not_opened(load, tree, monkeypatch, kind):
+    """EPS would start Ghostscript, whatever the file is called."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("started Ghostscript"))
+    odd = tree / "test" / "bee" / "0.png"
+    with odd.open("wb") as file:
+        Image.new("RGB", (6, 6)).save(file, kind)
+
+    assert "this is not an image of the kinds PNG, JPEG" in refusal(load)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_among_the_images_is_not_waited_for(load, tree):
+    pipe = tree / "train" / "ant" / "pipe.png"
+    os.mkfifo(pipe)
+
+    assert refusal(load) == f"{pipe}: the image cannot be read: not an ordinary file"
 
 
 def test_what_is_no_file_of_eight_bits_is_named(load, tree):

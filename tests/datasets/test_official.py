@@ -5,12 +5,13 @@ import hashlib
 import io
 import pickle
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mubench.api.dataset import ImageSpec
-from mubench.datasets import fashion_mnist
+from mubench.datasets import fashion_mnist, svhn
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
@@ -219,13 +220,15 @@ def test_svhn_in_the_official_layout(root, offline, tmp_path, monkeypatch):
 
     rng = np.random.default_rng(0)
     root.mkdir()
-    made, listed = {}, {}
+    made, listed, digests = {}, {}, {}
     for part, digits in (("train", [10, 1, 9]), ("test", [10, 3])):
         made[part] = rng.integers(0, 256, (32, 32, 3, len(digits)), dtype=np.uint8)
         file = root / f"{part}_32x32.mat"
         savemat(file, {"X": made[part], "y": np.array(digits, dtype=np.uint8)[:, None]})
         listed[part] = ["http://nowhere/", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
+        digests[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     monkeypatch.setattr(SVHN, "split_list", listed)
+    monkeypatch.setattr(svhn, "FILES", digests)
 
     raw = load_dataset(DATASETS["svhn"], {}, tmp_path / "cache").raw
 
@@ -241,6 +244,26 @@ def test_a_truncated_svhn_is_named(root, offline, tmp_path):
 
     with pytest.raises(UsageError, match=r"test_32x32\.mat: this is not the official file of svhn"):
         load_dataset(DATASETS["svhn"], {}, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["svhn", "fashion-mnist"])
+def test_what_is_downloaded_comes_by_https_and_is_refused_unless_it_is_the_official_file(
+    root, tmp_path, monkeypatch, name
+):
+    asked = []
+
+    def other(url, folder, filename=None, md5=None):
+        asked.append(url)
+        (Path(folder) / filename).parent.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / filename).write_bytes(gzip.compress(b"another file"))
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", other)
+    monkeypatch.setattr("torchvision.datasets.mnist.FashionMNIST._load_data", lambda *_: (None, None))
+
+    with pytest.raises(UsageError, match=f"this is not the official file of {name}"):
+        load_dataset(DATASETS[name], {}, tmp_path / "cache")
+    assert asked
+    assert all(url.startswith("https://") for url in asked)
 
 
 @pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")

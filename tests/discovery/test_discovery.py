@@ -4,9 +4,9 @@ import importlib
 import sys
 from importlib import metadata
 
-import mubench.methods
 import pytest
 
+import mubench.methods
 from mubench.api.method import Role
 from mubench.discovery import find
 from mubench.discovery.find import Catalogue, load_function, load_plugin

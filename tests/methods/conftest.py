@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 import torch
+from helpers import weights
 from torch import nn
 
 from mubench import Step, Task, cross_entropy_loss
@@ -148,10 +149,6 @@ class Lab:
 
 def state(named):
     return {n: t.detach().clone() for n, t in named}
-
-
-def weights(model):
-    return state(model.named_parameters())
 
 
 def same(one, two):

@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+
 from mubench.methods import be
 from mubench.methods.be import boundary_expanding, with_rows
-from torch import nn
 
 CLASSES = 3
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mubench.methods import bs
 from mubench.methods.bs import attack, boundary_shrink, nearest_classes
 

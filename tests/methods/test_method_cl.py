@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 import torch
+
+from mubench import Step, cross_entropy_loss
 from mubench.methods import cl as module
 from mubench.methods.cl import cl, kl_to_uniform
 from mubench.methods.ft import fine_tune
-
-from mubench import Step, cross_entropy_loss
 
 
 def statistics(bench, model):

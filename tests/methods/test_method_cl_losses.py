@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from mubench.methods.cl import info_nce, kl_from_uniform, kl_to_uniform
 from torch import nn
 from torch.nn.functional import normalize
+
+from mubench.methods.cl import info_nce, kl_from_uniform, kl_to_uniform
 
 LOGITS = nn.Identity()
 P = torch.tensor([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05]], dtype=torch.float64)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from mubench.methods.ft import fine_tune
-from mubench.methods.rl import random_labelling
 
 from mubench import cross_entropy_loss
+from mubench.methods.ft import fine_tune
+from mubench.methods.rl import random_labelling
 
 
 def test_forget_set_is_never_touched(lab, bits):

@@ -1,14 +1,12 @@
-"""GA: the sign, the size of a step, and how little code a method needs."""
+"""GA: the sign and the size of a step."""
 
-import ast
-import inspect
 from functools import partial
 
 import torch
-from mubench.methods import ga
-from mubench.methods.ga import gradient_ascent
 
 from mubench import Step, cross_entropy_loss
+from mubench.methods import ga
+from mubench.methods.ga import gradient_ascent
 
 
 def test_loss_on_the_forget_set_rises(lab):
@@ -54,15 +52,3 @@ def test_retain_set_is_never_touched_and_cost_is_epochs_times_n_f(lab):
     assert gradient_ascent.__mubench__[0].sees == ("forget",)
     assert done.ledger.reads == {"forget": 18, "retain": 0}
     assert done.cost == (18, 18)
-
-
-def test_a_method_takes_at_most_15_lines_of_code():
-    tree = ast.parse(inspect.getsource(ga))
-    prose = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
-            prose |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    lines = inspect.getsource(ga).splitlines()
-    code = [n for n, line in enumerate(lines, 1) if line.strip() and n not in prose]
-
-    assert 5 <= len(code) <= 15

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from mubench.methods.iu import influence, inverse_fisher, published_recursion
 
 from mubench import cross_entropy_loss
+from mubench.methods.iu import influence, inverse_fisher, published_recursion
 
 
 def rows(model, x, y):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from mubench.methods.ft import fine_tune
-from mubench.methods.l1_sparse import l1_sparse, penalty
 
 from mubench import cross_entropy_loss
+from mubench.methods.ft import fine_tune
+from mubench.methods.l1_sparse import l1_sparse, penalty
 
 
 def test_penalty_fades_linearly():

@@ -1,9 +1,9 @@
 """Retrain: what it may depend on, and what not."""
 
 import torch
-from mubench.methods.retrain import retrain
 
 from mubench.api.recipe import Recipe
+from mubench.methods.retrain import retrain
 
 
 def test_forget_set_does_not_matter(lab, bits):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from mubench.methods import rl
-from mubench.methods.rl import random_labelling, random_labels
 
 from mubench import Step, cross_entropy_loss
+from mubench.methods import rl
+from mubench.methods.rl import random_labelling, random_labels
 
 
 def frequencies(exclude_true, n=30_000, k=5):

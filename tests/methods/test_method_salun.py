@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from mubench.methods.rl import random_labelling, relabel_and_fit
-from mubench.methods.salun import salun
 
 from mubench import cross_entropy_loss
+from mubench.methods.rl import random_labelling, relabel_and_fit
+from mubench.methods.salun import salun
 
 
 def after_a_pass(model, task, **parameters):

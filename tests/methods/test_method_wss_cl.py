@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
+
+from mubench import cross_entropy_loss
 from mubench.methods import wss_cl as module
 from mubench.methods.cl import cl, kl_to_uniform
 from mubench.methods.wss_cl import wss_cl
-
-from mubench import cross_entropy_loss
 
 LN_3 = math.log(3)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import gen
 
 from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
@@ -14,7 +15,7 @@ GREY = torch.tensor([0.3]), torch.tensor([0.3])
 
 
 def net(name, stats=RGB, classes=10, seed=0):
-    return build(MODELS[name], classes, *stats, torch.Generator().manual_seed(seed)).eval()
+    return build(MODELS[name], classes, *stats, gen(seed)).eval()
 
 
 # ResNet-18: the count the SalUn protocol reports for ten and a hundred classes. ResNet-8 and -20: by

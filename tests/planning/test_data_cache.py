@@ -4,8 +4,6 @@ import io
 import multiprocessing
 import subprocess
 import sys
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,7 +120,7 @@ def test_every_class_in_turn_reads_the_data_once(bench, tree, monkeypatch, split
         dry=True,
     )
 
-    assert list(plan.classes) == ["ant", "bee"]
+    assert [b.label for b in plan.blocks] == ["ant", "bee"]
     assert len(calls) == 1
 
 
@@ -142,7 +140,7 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
         dry=True,
     )
 
-    assert plan.splits[0].forget.tolist() == chosen
+    assert plan.blocks[0].splits[0].forget.tolist() == chosen
     names = [
         f for part in ("train", "test") for c in ("ant", "bee") for f in sorted((tree / part / c).iterdir())
     ]
@@ -154,7 +152,7 @@ def test_forgetting_by_a_file_of_indices_forgets_these_images(bench, tree, tmp_p
 def test_a_forget_set_changed_after_planning_is_not_recorded_as_the_planned_one(bench, home, tree):
     file, store = home / "forget.txt", Store(home / "store")
     plan = bench(suite_of(tree), dry=True)
-    first, second, *_ = plan.splits[0].train.tolist()
+    first, second, *_ = plan.blocks[0].splits[0].train.tolist()
     file.write_text(f"{first}\n")
     suite = (
         suite_of(tree)
@@ -194,8 +192,10 @@ def test_what_is_decoded_is_read_without_torch(tree, tmp_path):
         import sys
         from pathlib import Path
         from mubench.planning.data_cache import load_dataset
-        load_dataset(DATASETS["folder"], {{"root": {str(tree)!r}}}, Path({str(tmp_path)!r}))
-        load_dataset(DATASETS["digits"], {{}}, Path({str(tmp_path)!r}))
+        from mubench.discovery.find import Catalogue
+        datasets = Catalogue().datasets
+        load_dataset(datasets["folder"], {{"root": {str(tree)!r}}}, Path({str(tmp_path)!r}))
+        load_dataset(datasets["digits"], {{}}, Path({str(tmp_path)!r}))
         print([m for m in ("torch", "torchvision", "sklearn", "scipy") if m in sys.modules])
     """
 
@@ -204,14 +204,22 @@ def test_what_is_decoded_is_read_without_torch(tree, tmp_path):
     assert said.strip() == "[]"
 
 
-def test_a_dataset_that_returns_something_else_is_refused_in_one_line(tmp_path, monkeypatch, made_up, raw):
-    from mubench.planning import data_cache as catalogue
+def test_a_dataset_that_returns_something_else_is_refused_in_one_line(tmp_path, plugin_file):
+    path = plugin_file(
+        '''
+        import numpy as np
+        from mubench import Raw, dataset
 
-    wrong = catalogue.Source("wrong", "wrong", lambda: replace(raw, images=raw.images / 255), Path(__file__))
-    monkeypatch.setattr(catalogue, "datasets", lambda: {"wrong": wrong})
+        @dataset("wrong")
+        def wrong():
+            """Images as floats."""
+            return Raw(np.zeros((4, 1, 8, 8)), np.arange(4) % 2, np.arange(4) > 1, ("a", "b"))
+        ''',
+        head="",
+    )
 
     with pytest.raises(UsageError, match=r"dataset 'wrong': images must be \(n, C, H, W\) uint8") as caught:
-        load_dataset(DATASETS["wrong"], {}, tmp_path)
+        load_dataset(Catalogue([path]).datasets["wrong"], {}, tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -240,15 +248,3 @@ def test_of_two_runs_at_once_one_decodes(tree, tmp_path):
     assert len({digest for _, digest, _ in found}) == 1
     # one opens every image, and the first twice: for its size
     assert sorted(opened for *_, opened in found) == [0, 49]
-
-
-def test_a_broken_package_of_others_keeps_nothing_else_from_working(monkeypatch):
-    from importlib.metadata import EntryPoint
-
-    from mubench.planning import data_cache as catalogue
-
-    broken = EntryPoint("theirs", "no_such_module_of_theirs", catalogue.GROUP)
-    monkeypatch.setattr(catalogue.metadata, "entry_points", lambda group: [broken])
-
-    with pytest.warns(UserWarning, match="the datasets of no_such_module_of_theirs cannot be loaded"):
-        assert "digits" in catalogue.datasets()

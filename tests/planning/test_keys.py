@@ -85,6 +85,12 @@ def test_the_originals_key_holds_no_forget_set(planned, forget):
     assert {row for row in base if found[row] == base[row]} == {""}
 
 
+def test_the_name_of_a_class_gives_the_keys_of_its_number(planned):
+    one, two = (planned(f'forget = {{ scenario = "class", class = {c} }}') for c in (1, '"b"'))
+
+    assert one == two
+
+
 def test_seeds_and_the_second_retrain_have_keys_of_their_own(planned):
     found = planned("seeds = [0, 1]\nfloor = true")
 
@@ -95,16 +101,16 @@ def test_seeds_and_the_second_retrain_have_keys_of_their_own(planned):
 
 def test_a_plugins_source_decides_its_row_alone(planned, plugin_file):
     first = planned(plugins=[plugin_file(MINE)])
-    edited = planned(plugins=[plugin_file(MINE + "# edited\n")])
+    edited = planned(plugins=[plugin_file(MINE + "    del model\n")])
 
     assert {row for row in first if first[row] != edited[row]} == {"Mine"}
 
 
 def test_the_versions_of_torch_and_of_our_numerics_decide(planned, monkeypatch):
     found = [planned()]
-    monkeypatch.setattr("NUMERICS", 99)
+    monkeypatch.setattr("mubench.planning.keys.NUMERICS", 99)
     found.append(planned())
-    monkeypatch.setattr("mubench.planning.plan.metadata.version", lambda _: "99")
+    monkeypatch.setattr("mubench.planning.keys.metadata.version", lambda _: "99")
     found.append(planned())
 
     for row in found[0]:
@@ -126,7 +132,7 @@ def test_the_data_decide(planned, raw, monkeypatch):
 def test_a_method_edited_after_planning_is_not_recorded_as_the_planned_one(bench, home, plugin_file):
     path, store = plugin_file(MINE), Store(home / "store")
     plan = bench('methods = ["Retrain", "Mine"]', plugins=[path], dry=True)
-    plugin_file(MINE + "# edited\n")
+    plugin_file(MINE + "    del model\n")
 
     outcomes = {o.cell.spec.name: o for o in execute(plan.missing(store), store, 0) if o.cell.spec}
 

@@ -11,7 +11,7 @@ from mubench.errors import UsageError
 from mubench.planning import plan as harness
 from mubench.planning import suite
 from mubench.planning.legacy_split import legacy_validation
-from mubench.planning.splits import make_sets, make_split
+from mubench.planning.splits import make_partition, make_split
 from mubench.reporting import results
 from mubench.storage.store import Store
 
@@ -34,9 +34,10 @@ def cifar_like(order):
 def test_as_many_images_are_unseen_as_in_the_published_code(order):
     labels, test = cifar_like(order)
 
-    train, val, tested, original = make_sets("salun-legacy", labels, test, 10.0)
+    found = make_partition("salun-legacy", labels, test, 10.0)
 
-    assert (len(train), len(val), len(tested), len(original)) == (45_000, 5_000, 10_000, 45_000)
+    train, val, original = found.train, found.val, found.original
+    assert (len(train), len(val), len(found.test), len(original)) == (45_000, 5_000, 10_000, 45_000)
     unseen = np.setdiff1d(train, original)
     per_class = np.bincount(labels[unseen])
     assert len(unseen) == 4_488
@@ -60,11 +61,11 @@ def test_the_published_rule_rounds_down_and_depends_on_its_seed_alone():
 def test_the_clean_split_trains_the_original_on_forget_and_retain():
     labels, test = cifar_like("shuffled")
 
-    *sets, original = make_sets("clean", labels, test, 10.0)
+    found = make_partition("clean", labels, test, 10.0)
 
-    assert original is None
-    for found, expected in zip(sets, make_split(labels, test, 10.0), strict=True):
-        assert np.array_equal(found, expected)
+    assert found.original is None
+    for name, expected in zip(("train", "val", "test"), make_split(labels, test, 10.0), strict=True):
+        assert np.array_equal(getattr(found, name), expected)
 
 
 def test_the_clean_split_is_still_the_one_of_the_committed_results(tmp_path):
@@ -74,32 +75,32 @@ def test_the_clean_split_is_still_the_one_of_the_committed_results(tmp_path):
 
     plan = harness.make_plan(loaded, Catalogue(), Store(tmp_path), "cpu")
 
-    found = {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.splits.items()}
+    found = {str(seed): {"digest": s.digest, **s.manifest()} for seed, s in plan.blocks[0].splits.items()}
     assert found == saved["splits"]
 
 
 def test_a_class_too_small_for_the_published_rule(raw):
     with pytest.raises(UsageError, match=r"class 0 has 40 training images.*2 %.*salun-legacy"):
-        make_sets("salun-legacy", raw.labels, raw.test, 2.0)
+        make_partition("salun-legacy", raw.labels, raw.test, 2.0)
 
 
 def test_the_manifest_records_how_far_the_original_is_off(bench):
-    split = bench(LEGACY, dry=True).splits[0]
+    split = bench(LEGACY, dry=True).blocks[0].splits[0]
     entries = split.manifest()
 
-    assert split.original is not None
-    expected = np.setdiff1d(np.union1d(split.forget, split.retain), split.original)
-    assert split.unseen.tolist() == expected.tolist()
+    assert split.partition.original is not None
+    expected = np.setdiff1d(np.union1d(split.forget, split.retain), split.partition.original)
+    assert split.partition.unseen.tolist() == expected.tolist()
     assert entries["unseen"]["count"] == len(expected) > 0
     assert entries["original"]["count"] == 108
-    assert entries["val_seen"]["count"] == np.isin(split.val, split.original).sum() > 0
+    assert entries["val_seen"]["count"] == np.isin(split.val, split.partition.original).sum() > 0
 
 
 def test_a_clean_manifest_says_nothing_of_it(bench):
-    split = bench(dry=True).splits[0]
+    split = bench(dry=True).blocks[0].splits[0]
 
     assert list(split.manifest()) == ["train", "val", "test", "forget", "retain"]
-    assert len(split.unseen) == len(split.val_seen) == 0
+    assert len(split.partition.unseen) == len(split.partition.val_seen) == 0
 
 
 def test_the_original_is_trained_on_its_own_pool_and_methods_on_the_other(bench, monkeypatch):
@@ -114,14 +115,14 @@ def test_the_original_is_trained_on_its_own_pool_and_methods_on_the_other(bench,
 
     monkeypatch.setattr(Bench, "image_set", spy)
     plan, outcomes, store = bench(LEGACY)
-    split = plan.splits[0]
+    split = plan.blocks[0].splits[0]
 
     assert {o.status for o in outcomes.values()} == {"ok"}
-    assert np.array_equal(taken["original", "train"], split.original)
+    assert np.array_equal(taken["original", "train"], split.partition.original)
     assert np.array_equal(taken["unlearn", "retain"], split.retain)
-    assert not np.array_equal(split.original, split.train)
+    assert not np.array_equal(split.partition.original, split.train)
     record = store.get(plan.rows[0].keys[0])
-    assert record.about["split"]["unseen"]["count"] == len(split.unseen)
+    assert record.about["split"]["unseen"]["count"] == len(split.partition.unseen)
 
 
 def test_no_record_of_a_legacy_run_is_taken_for_a_clean_one(bench, keys):
@@ -141,7 +142,7 @@ def test_the_originals_images_are_in_its_key(bench, keys, monkeypatch):
 def test_the_table_says_it_loudly(bench):
     plan = bench(LEGACY, dry=True)
     loud, quiet = (results.from_plan(p, "tiny", {}) for p in (plan, bench(dry=True)))
-    unseen = len(plan.splits[0].unseen)
+    unseen = len(plan.blocks[0].splits[0].partition.unseen)
 
     assert loud.title == "tiny (LEGACY SPLIT, not comparable)"
     assert f"LEGACY SPLIT (salun-legacy): the original never saw {unseen} of the 108 images" in loud.notes[0]

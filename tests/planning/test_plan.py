@@ -1,5 +1,7 @@
 """From a suite to recorded cells: what a key says, what is skipped or refused, what Retrain may know."""
 
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 import torch
 
 from mubench.errors import UsageError
+from mubench.planning import plan as plans
 from mubench.planning.cell import CELL
+from mubench.planning.splits import digest_of
 from mubench.reporting import results
-from mubench.running import cell as runner
+from mubench.running import bench as benches
 from mubench.running.bench import Bench, bench_for
 from mubench.running.contract import differing
 from mubench.running.evaluate import evaluate
@@ -58,7 +62,7 @@ def test_a_run_twice_trains_nothing_and_two_stores_hold_the_same_bits(bench, key
 
 def test_what_a_record_holds(bench):
     plan, _, store = bench(TWO_ROWS)
-    split = plan.splits[0]
+    split = plan.blocks[0].splits[0]
     retrain, original, tuned = (store.get(r.keys[0]) for r in plan.rows)
 
     arrays = outputs(store, plan.rows[2].keys[0])
@@ -113,37 +117,33 @@ def test_rows_stand_in_the_tables_order_and_retrain_and_original_always_join(ben
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ('methods = ["FTT"]', r"unknown method 'FTT' in .*tiny\.toml\. Did you mean 'FT'"),
-        (
-            "methods = { FT = { lrr = 1 } }",
-            r"unknown parameter 'lrr' in .*\[methods\.FT\]\. Did you mean 'lr'",
-        ),
-        ('methods = { FT = { lr = "x" } }', r"\[methods\.FT\]: lr = 'x' is not float"),
-        ('model = "small-cn"', "unknown model 'small-cn'.*Did you mean 'small-cnn'"),
-        ('dataset = "blob"', "unknown dataset 'blob'.*Did you mean 'blobs'"),
-        ("data = { size = 3 }", "dataset 'blobs': unknown option 'size'"),
-        ('forget = { scenario = "class", class = 3 }', r"out of range: there are classes 0\.\.2"),
-        ("metrics = { mia = { pol = true } }", r"\[metrics\]: .*pol"),
-        ("metrics = { maa = {} }", "unknown metric 'maa'.*Did you mean 'mia'"),
-    ],
-)
-def test_what_a_suite_names_is_checked_before_anything_runs(bench, change, message):
-    with pytest.raises(UsageError, match=message):
-        bench(change)
+@pytest.mark.parametrize("name", ["Retrain", "Original", "Retrain (again)"])
+@pytest.mark.parametrize("floor", ["true", "false"])
+def test_names_of_rows_that_join_by_themselves_are_reserved(bench, name, floor):
+    table = f'[[variants]]\nname = "{name}"\nbase = "FT"'
+    message = re.escape(f"a row is called {name!r}, the name of a row that joins by itself")
+
+    with pytest.raises(UsageError, match=rf"tiny\.toml: {message}"):
+        bench(f'methods = ["FT"]\nfloor = {floor}', tables=table, dry=True)
 
 
-def test_variants_of_methods_or_parameters_that_do_not_exist(bench):
-    for base, parameters, message in (
-        ("FTT", "{}", "variant 'X'.*Did you mean 'FT'"),
-        ("FT", "{ lrr = 1 }", "'lrr' in .*variant 'X'"),
-        ("FT", "{ lr = true }", "variant 'X': lr = True is not float"),
-    ):
-        table = f'[[variants]]\nname = "X"\nbase = "{base}"\nparameters = {parameters}'
-        with pytest.raises(UsageError, match=message):
-            bench(tables=table, dry=True)
+@pytest.mark.parametrize("methods", [None, "Mine,FT"])
+def test_a_plugin_called_like_a_variant_is_refused(bench, plugin_file, methods):
+    """Selection and plugins come after the suite's file was checked."""
+    table = '[[variants]]\nname = "Mine"\nbase = "FT"'
+
+    with pytest.raises(UsageError, match=r"tiny\.toml: two rows are called 'Mine'"):
+        bench('methods = ["FT"]', plugins=[plugin_file(MINE)], tables=table, dry=True, methods=methods)
+
+
+def test_a_variant_of_retrain_is_a_row_that_is_compared_with_it(bench):
+    table = '[[variants]]\nname = "Retrain too"\nbase = "Retrain"'
+
+    assert [(r.name, r.role) for r in bench(tables=table, dry=True).rows] == [
+        ("Retrain", "reference"),
+        ("Original", "baseline"),
+        ("Retrain too", "method"),
+    ]
 
 
 def test_a_method_outside_its_scenarios_is_skipped_with_the_reason(bench, plugin_file):
@@ -189,7 +189,7 @@ def test_seeds_differ_in_their_models_and_forget_sets(bench, keys):
     plan, _, store = bench("seeds = [0, 1]")
     one, two = (outputs(store, keys(plan)["Original"][s]) for s in (0, 1))
 
-    assert not np.array_equal(plan.splits[0].forget, plan.splits[1].forget)
+    assert not np.array_equal(plan.blocks[0].splits[0].forget, plan.blocks[0].splits[1].forget)
     assert (one["logits.val"] != two["logits.val"]).all()
 
 
@@ -198,16 +198,16 @@ def test_retrain_does_not_depend_on_the_images_to_forget(home, bench, keys, monk
     plan, _, clean = bench()
     cells = {(c.spec.name if c.spec else ""): c for c in plan.cells}
     harmed = Store(home / "harmed")
-    rows = torch.from_numpy(plan.splits[0].forget)
+    rows = torch.from_numpy(plan.blocks[0].splits[0].forget)
 
-    def load(*arguments, real=runner.load_dataset, **how):
+    def load(*arguments, real=benches.load_dataset, **how):
         """The pixels are destroyed before anything is computed from them, the normalisation too."""
         found = real(*arguments, **how)
         images = np.array(found.raw.images)
         images[rows] = 255
         return replace(found, raw=replace(found.raw, images=images))
 
-    monkeypatch.setattr(runner, "load_dataset", load)
+    monkeypatch.setattr(benches, "load_dataset", load)
     data = bench_for(cells[""].setting, harmed)
     assert (data.images[rows] == 255).all()
     data.labels[rows] = (data.labels[rows] + 1) % 3
@@ -229,8 +229,8 @@ def test_evaluation_leaves_the_model_as_it_was(home, bench):
     model = data.fresh(0, "original")
     before = {n: t.clone() for n, t in model.state_dict().items()}
 
-    first = evaluate(data, model, plan.splits[0])
-    second = evaluate(data, model, plan.splits[0])
+    first = evaluate(data, model, plan.blocks[0].splits[0])
+    second = evaluate(data, model, plan.blocks[0].splits[0])
 
     assert differing(before, model.state_dict()) == []
     assert model.training
@@ -243,3 +243,48 @@ def test_captions_name_the_profile(bench):
 
     assert results.from_plan(quick, "tiny", {"profile": "quick"}).notes[0] == "Profile: quick."
     assert not any("Profile" in note for note in results.from_plan(full, "tiny", {"seeds": [3]}).notes)
+
+
+def test_planning_takes_steps_in_proportion_to_the_cells(bench, monkeypatch):
+    row = '[[variants]]\nname = "FT {0}"\nbase = "FT"\nparameters = {{ lr = {1} }}\n'
+    steps = 0
+
+    def count(frame, event, _):
+        nonlocal steps
+        if not frame.f_code.co_filename.endswith("planning/plan.py"):
+            return None
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return count
+
+    def planned(*arguments):
+        sys.settrace(count)
+        try:
+            return real(*arguments)
+        finally:
+            sys.settrace(None)
+
+    real = plans.make_plan
+    monkeypatch.setattr(plans, "make_plan", planned)
+    found = []
+    for rows in (17, 77):  # with Retrain, Original and the originals: four times as many cells
+        steps = 0
+        tables = "".join(row.format(i, (i + 1) / 1e4) for i in range(rows))
+        plan = bench(f"seeds = {list(range(10))}", tables=tables, dry=True)
+        assert len(plan.cells) == 10 * (rows + 3)
+        found.append(steps)
+
+    assert 0 < found[1] < 4.5 * found[0]
+
+
+def test_each_list_of_indices_is_digested_once(bench, monkeypatch):
+    digested = []
+    monkeypatch.setattr(
+        "mubench.planning.splits.digest_of",
+        lambda indices, real=digest_of: digested.append(id(indices)) or real(indices),
+    )
+
+    bench('seeds = [0, 1]\nmethods = ["Retrain", "FT", "GA", "RL"]', dry=True)
+
+    # train, validation and test, and forget and retain of each seed
+    assert len(digested) == len(set(digested)) == 3 + 2 * 2

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.data_cache import load_dataset
-from mubench.planning.splits import Split, forget_indices, make_split
+from mubench.planning.splits import Partition, Split, class_number, forget_indices, make_split
 from mubench.planning.suite import Forget
 from mubench.streams import numpy_stream
 
@@ -26,9 +26,9 @@ def draw(raw):
     """`draw(seed, scenario=..., ...)` -> the Split of a forget set described like in a suite."""
 
     def make(seed=0, **forget):
-        train, val, test = make_split(raw.labels, raw.test, 10.0)
+        parts = Partition(*make_split(raw.labels, raw.test, 10.0))
         chosen = FORGET.validate_python(forget or {"scenario": "random", "percent": 25.0})
-        return Split(train, val, test, *forget_indices(chosen, train, raw.labels, raw.classes, seed))
+        return Split(parts, *forget_indices(chosen, parts.train, raw.labels, raw.classes, seed))
 
     return make
 
@@ -93,6 +93,20 @@ def test_a_forgotten_class_is_forgotten_whole(draw, raw):
     assert np.array_equal(split.forget, draw(0, scenario="class", **{"class": 1}).forget)
 
 
+def test_a_class_is_forgotten_by_its_name_or_its_number(draw, raw):
+    by_number, by_name = (draw(scenario="class", **{"class": c}) for c in (1, "b"))
+
+    assert by_name.digest == by_number.digest
+    assert by_name.forgotten == by_number.forgotten == (1,)
+
+
+def test_a_name_that_two_classes_share_names_none():
+    assert class_number("b", ("a", "b", "a")) == 1
+    assert class_number(2, ("a", "b", "a")) == 2
+    with pytest.raises(UsageError, match=r"forget.class: classes \[0, 2\] are all called 'a'; give a number"):
+        class_number("a", ("a", "b", "a"))
+
+
 def test_indices_from_a_file(draw, tmp_path):
     train = draw().train
     text = f"{train[7]}\n{train[2]}\n\n {train[30]}\n"
@@ -109,6 +123,8 @@ def test_indices_from_a_file(draw, tmp_path):
         ("", "the forget set is empty"),
         ("1.5", "one dataset index a line"),
         ("one", "one dataset index a line"),
+        ("9" * 30, "one dataset index a line"),
+        ("9" * 5000, "one dataset index a line"),
         ("175", "index 175 is not a training image"),
         ("-1", "index -1 is not a training image"),
         ("99999", "index 99999 is not a training image"),
@@ -158,13 +174,16 @@ def test_a_class_without_training_or_validation_images(raw, percent):
     ],
 )
 def test_sets_that_overlap_are_refused(parts, message):
+    *partition, forget = (np.array(p, dtype=np.int64) for p in parts)
+
     with pytest.raises(AssertionError, match=message):
-        Split(*(np.array(p, dtype=np.int64) for p in parts))
+        Split(Partition(*partition), forget)
 
 
 def test_manifest_by_hand():
     parts = {"train": [0, 1, 300], "val": [2], "test": [3, 4], "forget": [300], "retain": [0, 1]}
-    split = Split(*(np.array(parts[p]) for p in ("train", "val", "test", "forget")))
+    train, val, test, forget, _ = (np.array(indices) for indices in parts.values())
+    split = Split(Partition(train, val, test), forget)
 
     manifest = split.manifest()
 

@@ -1,6 +1,5 @@
 """What a suite may say, and how it is refused when it says something else."""
 
-import re
 import tomllib
 
 import pytest
@@ -32,124 +31,11 @@ def test_what_is_said_and_what_is_not(suite_file):
     assert loaded.methods == {"Retrain": {}}
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("sedes = [1]", r"unknown key 'sedes'\. Did you mean 'seeds'"),
-        ("profile = 1", r"unknown key 'profile'\. Did you mean 'profiles'"),
-        ("seeds = 3", r"seeds: .*list.*\(got 3\)"),
-        ("seeds = []", "seeds: .*at least 1"),
-        ("seeds = [1, 2, 1]", "seed is named twice"),
-        ('seeds = ["0"]', r"seeds\.0: .*integer"),
-        ("seeds = [0.0]", r"seeds\.0: .*integer"),
-        ('batch_size = "32"', "batch_size: .*integer.*got '32'"),
-        ("batch_size = 0", "batch_size: .*greater than or equal to 1"),
-        ("floor = 1", "floor: .*boolean"),
-        ("title = 3", "title: .*string"),
-        ('title = ""', "title: .*at least 1 character"),
-        ("threads = 0", "threads: "),
-        ('split = "legacy"', "split: .*'clean' or 'salun-legacy'.*got 'legacy'"),
-        ('precision = "fp16"', "precision: .*'auto'.*'fp32'.*'bf16'"),
-        ("timeout = 0", "timeout: .*greater than 0"),
-        ("timeout = inf", "timeout: .*finite"),
-        ("val_percent = 100", "val_percent: .*less than 100"),
-        ("margin = nan", "margin: "),
-        ('methods = ["FT", "FT"]', "a method is named twice"),
-        ("methods = { FT = 3 }", r"methods\.FT: "),
-        ('methods = "FT"', "methods: "),
-        ('settings = "cifar10-random-11"', "unknown settings .*Did you mean 'cifar10-random-10'"),
-    ],
-)
-def test_wrong_keys_and_values(suite_file, line, message):
-    path = suite_file(line)
-
-    with pytest.raises(UsageError, match=message) as caught:
-        suite.load(path)
-    assert str(caught.value).startswith(f"{path}: ") or "settings" in line
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("percent", ["0", "100", "-5", "nan", "inf", '"10"', "true"])
-def test_impossible_share_to_forget(suite_file, percent):
-    path = suite_file(f'forget = {{ scenario = "random", percent = {percent} }}')
-
-    with pytest.raises(UsageError, match=r"forget\.percent: "):
-        suite.load(path)
-
-
-@pytest.mark.parametrize(
-    ("forget", "message"),
-    [
-        ('scenario = "rnd", percent = 10', "scenario = one of 'random', 'class', 'indices'"),
-        ("percent = 10", "scenario = one of 'random', 'class', 'indices'"),
-        ('scenario = "random"', r"the key 'forget\.percent' is missing"),
-        ('scenario = "class", class = -1', r"forget\.class: .*its number, from 0 on, or \"all\".*got -1"),
-        ('scenario = "class", class = "al"', r"forget\.class: .*or \"all\" for every class.*got 'al'"),
-        ('scenario = "class", class = "3"', r"forget\.class: .*its number.*got '3'"),
-        ('scenario = "class", class = true', r"forget\.class: .*its number.*got True"),
-        ('scenario = "class", class = 3.0', r"forget\.class: .*its number.*got 3\.0"),
-        ('scenario = "random", percent = "all"', r"forget\.percent: "),
-        ('scenario = "class", clas = 1, class = 1', r"unknown key 'forget\.clas'\. Did you mean 'class'"),
-        ('scenario = "random", class = 1, percent = 9', r"unknown key 'forget\.class'"),
-        ('scenario = "indices", file = 3', r"forget\.file: .*string"),
-    ],
-)
-def test_impossible_forget_sets(suite_file, forget, message):
-    with pytest.raises(UsageError, match=message):
-        suite.load(suite_file(f"forget = {{ {forget} }}"))
-
-
-def test_unknown_key_in_a_table_names_the_nearest_of_that_table(suite_file):
-    path = suite_file(tables="[original]\nepoch = 3")
-
-    with pytest.raises(UsageError, match=r"unknown key 'original\.epoch'\. Did you mean 'epochs'"):
-        suite.load(path)
-
-
-@pytest.mark.parametrize("key", ["title", "dataset", "model", "seeds", "forget", "methods"])
-def test_missing_key(suite_file, key):
-    with pytest.raises(UsageError, match=f"the key '{key}' is missing"):
-        suite.load(suite_file(drop=[key]))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "the suite is empty"),
-        (b"# only a comment\n", "the suite is empty"),
-        (b"title = \n", "not valid TOML.*line 1"),
-        (b'title = "a"\ntitle = "b"\n', "not valid TOML"),
-        (b'title = "\xff\xfe"\n', "not valid TOML"),
-    ],
-)
-def test_broken_files(tmp_path, content, message):
-    path = tmp_path / "broken.toml"
-    path.write_bytes(content)
-
-    with pytest.raises(UsageError, match=message) as caught:
-        suite.load(path)
-    assert str(path) in str(caught.value)
-
-
 def test_a_suite_is_found_by_name_or_file(suite_file):
     path = suite_file()
 
     assert suite.find(str(path)) == path
     assert suite.find("digits-random-10") == suite_files()["digits-random-10"]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (".", "is a folder"),
-        ("digits-random-1O", "unknown suite 'digits-random-1O'. Did you mean 'digits-random-10'"),
-        ("nowhere/at.toml", "there is no such file"),
-        ("absent.toml", "there is no such file"),
-    ],
-)
-def test_suites_that_are_none(home, name, message):
-    with pytest.raises(UsageError, match=re.escape(message)):
-        suite.find(name)
 
 
 def test_a_profile_is_merged_table_by_table(suite_file):
@@ -171,16 +57,11 @@ def test_a_profile_of_the_same_scenario_keeps_the_rest_and_lists_are_replaced(su
 
 
 def test_a_profile_is_checked_as_strictly(suite_file):
-    path = suite_file(tables="[profiles.x]\nsedes = [1]\n[profiles]\ny = 3\n")
-    good = suite_file(tables="[profiles.x]\nsedes = [1]\n", name="good")
+    path = suite_file(tables="[profiles.x]\nsedes = [1]\n")
 
-    with pytest.raises(UsageError, match=r"profiles must be tables"):
-        suite.load(path)
-    assert suite.load(good).seeds == [0]
+    assert suite.load(path).seeds == [0]
     with pytest.raises(UsageError, match=r"unknown key 'sedes'\. Did you mean 'seeds'"):
-        suite.load(good, "x")
-    with pytest.raises(UsageError, match=r"unknown profile 'X'\. Did you mean 'x'"):
-        suite.load(good, "X")
+        suite.load(path, "x")
 
 
 @pytest.mark.parametrize(
@@ -222,10 +103,6 @@ def test_variants(suite_file):
     (found,) = suite.load(suite_file('methods = ["FT"]', tables=variant)).variants
 
     assert (found.name, found.base, found.parameters) == ("FT fast", "FT", {"lr": 0.1})
-    for name in ('"FT"', '"FT fast"'):
-        twin = variant.replace('"FT fast"', name)
-        with pytest.raises(UsageError, match=f"two rows are called '{name[1:-1]}'"):
-            suite.load(suite_file('methods = ["FT"]', tables=variant + twin))
 
 
 def test_published_settings_lie_under_the_suites_own(suite_file):

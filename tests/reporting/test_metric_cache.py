@@ -92,5 +92,5 @@ def test_a_store_that_cannot_be_written_is_no_hindrance(ran, monkeypatch):
     def refuse(*_):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(store, "save_json", refuse)
+    monkeypatch.setattr("mubench.storage.store.save_json", refuse)
     assert len(row_values(rows, references, store, METRICS, {})) == 2

@@ -259,7 +259,6 @@ def test_cells_timed_together_are_run_again_for_exclusive_timing(bench):
     (open_,) = plan.missing(store, alone=True)
     assert open_.key == key
     assert execute([open_], store, 0)[0].status == "ok"
-    store.forget_checks()
     assert store.get(key).about["cost"]["shared"] is False
     assert np.array_equal(store.get(key).outputs().logits["test"], arrays.logits["test"])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns
 from mubench.reporting.histograms import Histograms
 from mubench.reporting.summary import Summary
@@ -37,7 +38,7 @@ class Shown:
     def of(cls, summary: Summary, histograms: Histograms) -> Shown:
         """The part of the summary and the histograms that has numbers."""
         numbers = summary.numbers.join(summary.rows["role"])
-        numbers = numbers[numbers["status"] == "ok"]
+        numbers = numbers[numbers["status"] == Status.OK]
         gaps = [gap.name for gap in summary.columns.gaps]
         seeds = summary.cells[["method", "seed", *gaps]]
         seeds = seeds[seeds["method"].isin(numbers.index)]

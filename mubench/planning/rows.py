@@ -1,0 +1,105 @@
+"""The rows of a suite's table: which there are, in which order, with which parameters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mubench.api.method import MethodSpec, Role
+from mubench.discovery.find import Catalogue
+from mubench.errors import UsageError
+from mubench.planning.suite import Suite
+
+# From the top of the table to its bottom.
+ROLES = ("reference", "baseline", "floor", "method")
+
+
+class Status(StrEnum):
+    """How a row or a cell stands in tables."""
+
+    OK = "ok"
+    FAILED = "FAILED"
+    MISSING = "missing"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of the table: its cells' keys by seed, or a status and the reason why there are none.
+
+    role: "reference", "baseline", "floor" or "method".
+    """
+
+    name: str
+    role: str
+    keys: dict[int, str] = field(default_factory=dict)
+    status: str = ""
+    reason: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[TableRow, MethodSpec | None]]:
+    """The rows in the table's order, without keys, and the method of each (None: it cannot be loaded).
+
+    Raises UsageError, naming `where`, for a method, parameter or name that cannot be used.
+    """
+    reference, baseline = catalogue.with_role(Role.REFERENCE), catalogue.with_role(Role.BASELINE)
+    methods, again = catalogue.methods, f"{reference.name} (again)"
+    rows: list[tuple[TableRow, MethodSpec | None]] = []
+    broken: list[tuple[TableRow, MethodSpec | None]] = []
+    for name, options in {reference.name: {}, baseline.name: {}, **suite.methods}.items():
+        if name in methods.broken and name not in methods:
+            reason = methods.broken[name]
+            broken.append((TableRow(name, "method", status=Status.FAILED, reason=reason), None))
+            continue
+        spec = methods.find(name, where)
+        parameters = spec.bind(options, f"{where}: [methods.{name}]")
+        rows.append((TableRow(name, spec.role, parameters=parameters), spec))
+        if suite.floor and spec is reference:
+            rows.append((TableRow(again, "floor", parameters=parameters), spec))
+    for variant in suite.variants:
+        place = f"{where}: variant {variant.name!r}"
+        spec = methods.find(variant.base, place)
+        parameters = spec.bind({**suite.methods.get(variant.base, {}), **variant.parameters}, place)
+        # there is one reference; a variant of it is compared with it like any other row
+        role = "method" if spec is reference else spec.role
+        rows.append((TableRow(variant.name, role, parameters=parameters), spec))
+    names = [row.name for row, _ in [*rows, *broken]]
+    _check_names(names if suite.floor else [*names, again], (reference.name, baseline.name, again), where)
+    return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
+
+
+def _check_names(names: Sequence[str], reserved: Sequence[str], where: str) -> None:
+    """UsageError if two rows are called the same, or one like a row that joins by itself.
+
+    Only here are all names known: selection and plugins bring some. The numbers of a row are found by
+    its name, so one of two would show the other's.
+    """
+    for name, count in Counter(names).items():
+        if count > 1 and name in reserved:
+            raise UsageError(
+                f"{where}: a row is called {name!r}, the name of a row that joins by itself; rename it"
+            )
+        if count > 1:
+            raise UsageError(f"{where}: two rows are called {name!r}; rename one of them")
+
+
+def select(suite: Suite, catalogue: Catalogue, names: Sequence[str], extra: Sequence[MethodSpec]) -> Suite:
+    """The suite with only the rows in `names` (all if empty), and the plugins' methods in `extra`."""
+    methods = catalogue.methods
+    joined = {spec.name: suite.methods.get(spec.name, {}) for spec in extra}
+    if not names:
+        return suite.model_copy(update={"methods": {**suite.methods, **joined}})
+    variants = {v.name: v for v in suite.variants}
+    for name in names:
+        if name not in variants and name not in methods.broken:
+            methods.find(name, "--methods")
+    chosen = {n: suite.methods.get(n, {}) for n in names if n not in variants}
+    kept = [
+        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})
+        for v in (variants[n] for n in names if n in variants)
+    ]
+    return suite.model_copy(update={"methods": {**chosen, **joined}, "variants": kept})
