@@ -1,8 +1,9 @@
-"""The command line. Commands only translate between words and the harness."""
+"""The command line: translates words into requests, and errors into lines and exit codes."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -12,33 +13,49 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mubench
-from mubench.errors import UsageError
+from mubench.commands.console import make_console, print_any_character
+from mubench.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mubench.commands.request import Request
     from mubench.storage.store import Store
 
 DEFAULT_SUITE = "digits-random-50"
-INTERRUPTED = 130  # as the shell says it of Ctrl-C
+INTERRUPTED = 130  # a shell's exit code for Ctrl-C
 
 
-class _Friendly(click.Group):
-    """Turns wrong usage into one clear line and exit code 2."""
+class _Refused(click.ClickException):
+    """One line on stderr and exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class _Commands(click.Group):
+    """Turns wrong usage into one line and exit code 2, and Ctrl-C into exit code 130."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        print_any_character()
+        try:
+            return super().make_context(*args, **extra)
+        except click.NoSuchOption as error:  # click's own takes four lines for it
+            raise _Refused(error.format_message()) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UsageError as error:
             raise _Refused(str(error)) from error
-        except click.UsageError as error:  # click's own takes four lines for it
+        except click.UsageError as error:
             raise _Refused(error.format_message()) from error
-        except KeyboardInterrupt:  # before the first cell, or after the last
-            click.echo(
-                "Interrupted: what was finished is saved. The same command goes on from there.", err=True
-            )
-            raise SystemExit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            fallback = "Interrupted: what was finished is saved. The same command goes on from there."
+            click.echo(str(interrupt) or fallback, err=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)  # taking torch apart in good order can take longer than a person waits
         except BrokenPipeError:  # `mubench list methods | head`
             raise
         except OSError as error:  # a full disk, a vanished folder: what is in the store stays
@@ -46,14 +63,19 @@ class _Friendly(click.Group):
             raise _Refused(f"{where}{error.strerror or error}; what was finished is in the store") from error
 
 
-class _Refused(click.ClickException):
-    exit_code = 2
-
-
-@click.group(cls=_Friendly, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mubench.__version__, prog_name="mubench")
 def main() -> None:
     """How close does machine unlearning come to retraining, at what cost, and is it real?"""
+
+
+class _Path(click.Path):
+    """A path; an empty one is refused, not taken for the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) -> None:
@@ -61,17 +83,14 @@ def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) ->
         os.environ["MUBENCH_DATA"] = str(path.absolute())  # workers inherit it
 
 
-class _Folder(click.Path):
-    """A folder's path; an empty one would silently be the working directory."""
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the path is empty", parameter, context)
-        return super().convert(value, parameter, context)
+def _finite(_: click.Context, __: click.Parameter, seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is not a finite number of seconds")
+    return seconds
 
 
-_FOLDER = _Folder(path_type=Path, file_okay=False)
-# Options that several commands share, each said once.
+_FOLDER = _Path(path_type=Path, file_okay=False)
+# Options that several commands share.
 _OPTIONS = {
     "suite": click.option(
         "--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file."
@@ -79,34 +98,49 @@ _OPTIONS = {
     "methods": click.option(
         "--methods", help="Only these rows, comma-separated; Retrain and Original always join."
     ),
-    "seeds": click.option("--seeds", type=int, help="Only the first N seeds of the suite."),
+    "first-seeds": click.option(
+        "--first-seeds", "--seeds", "first_seeds", type=int, help="Only the first N seeds of the suite."
+    ),
     "plugin": click.option(
         "--plugin",
         "plugins",
-        type=click.Path(path_type=Path),
+        type=_Path(path_type=Path),
         multiple=True,
-        help="A Python file with methods of your own (repeatable).",
+        help="A Python file with your own methods (repeatable).",
     ),
     "profile": click.option("--profile", help="A profile of the suite, such as small."),
     "set": click.option(
-        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the suite."
+        "--set",
+        "set_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the suite (repeatable).",
     ),
     "device": click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
     "precision": click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]"),
-    "jobs": click.option("--jobs", type=click.IntRange(min=0), help="Cells at once; 0 runs in this process."),
+    "compile": click.option(
+        "--compile/--no-compile",
+        "compiled",
+        default=None,
+        help="Compile models with torch.compile.  [default: the suite's]",
+    ),
+    "jobs": click.option(
+        "--jobs", type=click.IntRange(min=0), help="Cells run at once; 0 runs them in this process."
+    ),
     "store": click.option(
         "--store",
         type=_FOLDER,
-        help="Where records are kept. Default: $MUBENCH_STORE or the user's data folder.",
+        help="Folder of records.  [default: $MUBENCH_STORE or a user folder]",
     ),
     "data-root": click.option(
         "--data-root",
         type=_FOLDER,
         expose_value=False,
         callback=_keep_data_root,
-        help="Where datasets lie. Default: $MUBENCH_DATA or the user's data folder.",
+        help="Folder of datasets.  [default: $MUBENCH_DATA or a user folder]",
     ),
-    "out": click.option("--out", type=_FOLDER, help="Output folder."),
+    "out": click.option("--out", type=_FOLDER, help="Output folder.  [default: results/SUITE]"),
+    "publish": click.option("--publish", is_flag=True, help="Write to results/published, which git tracks."),
     "json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 }
 
@@ -132,63 +166,84 @@ def _request(options: dict[str, Any]) -> Request:
     return Request(**{**options, "store": _open_store(options["store"])})
 
 
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no edge: nothing is cut off
-    return console
-
-
+# The first sentence of a command's docstring is its line in `mubench --help`, cut after 66 characters.
 @main.command()
-@_options("suite methods seeds plugin profile set device precision jobs")
+@_options("suite methods first-seeds plugin profile set device precision compile jobs")
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
-@_options("store data-root out")
+@_options("store data-root publish out")
 def run(**options: Any) -> None:
-    """Run a suite: train what is missing, print the table, write tables and plots."""
+    """Run a suite: train what is missing, write tables and plots."""
     from mubench.commands.run import run_suite
 
-    code = run_suite(_request(options), _console(), _console(True))
-    if code == INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)  # taking torch apart in good order can take longer than a person waits
-    raise SystemExit(code)
+    raise SystemExit(run_suite(_request(options), make_console(), make_console(stderr=True)))
 
 
 @main.command()
-@click.option("--trials", default=12, show_default=True, help="Trials per method, the same for all.")
-@click.option("--dev-seeds", default=2, show_default=True, help="Development forget sets.")
-@_options("suite methods plugin profile set device precision jobs store data-root out")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Trials per method, the same for all.",
+)
+@click.option(
+    "--dev-seeds",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Development forget sets that each trial runs on.",
+)
+@_options("suite methods plugin profile set device precision compile jobs store data-root publish out")
 def tune(trials: int, dev_seeds: int, **options: Any) -> None:
-    """Search hyper-parameters on validation data and development forget sets."""
+    """Search hyper-parameters on validation data.
+
+    The forget sets are drawn for development alone: no table shows them.
+    """
     from mubench.commands.tune import tune_suite
 
-    raise SystemExit(tune_suite(_request(options), trials, dev_seeds, _console(), _console(True)))
+    console, errors = make_console(), make_console(stderr=True)
+    raise SystemExit(tune_suite(_request(options), trials, dev_seeds, console, errors))
 
 
 @main.command()
-@_options("suite methods seeds plugin profile set device precision jobs store data-root json")
+@_options("suite methods first-seeds plugin profile set device precision compile jobs store data-root json")
 def plan(as_json: bool, **options: Any) -> None:
-    """List a suite's cells, which are in the store, and the expected time of the rest."""
+    """List a suite's cells and the expected time of those to run."""
     from mubench.commands.plan import plan_suite
 
-    raise SystemExit(plan_suite(_request(options), _console(), _console(True), as_json))
+    raise SystemExit(plan_suite(_request(options), make_console(), as_json))
 
 
 @main.command()
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of a loop.")
-@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Of a turn.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each way to train is measured; the median counts.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.01),
+    default=1.0,
+    show_default=True,
+    callback=_finite,
+    help="How long each measurement takes at least.",
+)
 @_options("suite profile set device precision store data-root json")
 def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **options: Any) -> None:
-    """Measure how fast this machine trains a suite's model, against a plain loop and the ceiling."""
+    """Measure how fast this machine trains a suite's model.
+
+    It is compared with a plain training loop and with the speed of matrix products.
+    """
     from mubench.commands.speed import speed_suite
 
-    request, out, errors = _request(options), _console(), _console(True)
+    request, console, errors = _request(options), make_console(), make_console(stderr=True)
     raise SystemExit(
-        speed_suite(request, out, errors, threads=threads, rounds=rounds, seconds=seconds, as_json=as_json)
+        speed_suite(
+            request, console, errors, threads=threads, rounds=rounds, seconds=seconds, as_json=as_json
+        )
     )
 
 
@@ -196,37 +251,38 @@ def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **opt
 @click.argument("suite_or_folder")
 @_options("plugin profile store data-root out")
 def render(**options: Any) -> None:
-    """Make tables and plots of SUITE-OR-FOLDER from the store, training nothing."""
+    """Make tables and plots of a suite or folder, training nothing."""
     from mubench.commands.render import render_again
 
-    target = options.pop("suite_or_folder")
-    code = render_again(target, **{**options, "store": _open_store(options["store"])}, console=_console())
-    raise SystemExit(code)
+    target, store = options.pop("suite_or_folder"), _open_store(options.pop("store"))
+    raise SystemExit(render_again(target, **options, store=store, console=make_console()))
 
 
 @main.command("list")
-@click.argument("what", metavar="methods|suites|datasets|metrics")
+@click.argument("what", metavar="methods|metrics|datasets|models|suites")
 @_options("plugin json")
 def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the methods, suites, datasets or metrics there are."""
-    from mubench.commands.listing import listing
+    """List the methods, metrics, datasets, models or suites."""
+    from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)
-    if as_json:
-        click.echo(json.dumps(entries, indent=1))
-        return
-    width = max((len(e["name"]) for e in entries), default=0)
-    for entry in entries:
-        click.echo(f"{entry['name']:<{width}}  {entry['summary']}")
+    click.echo(json.dumps(entries, indent=1) if as_json else listing_text(entries))
 
 
 @main.command()
-@click.argument("kind", metavar="method|suite|dataset|metric")
+@click.argument("kind", metavar="method|metric|dataset|model|suite|record")
 @click.argument("name")
-@_options("plugin json")
-def show(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """Show one of them in full: for a method its docstring, citation, parameters and search space."""
-    from mubench.commands.listing import detail, detail_text
+@_options("plugin store json")
+def show(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
+    """Show a method, metric, dataset, model, suite or record in full.
 
-    entry = detail(kind, name, plugins)
-    click.echo(json.dumps(entry, indent=1) if as_json else detail_text(entry))
+    A method has a docstring, citation, parameters and search space. The NAME of a record is the first digits
+    of its key, from cells.csv or a message.
+    """
+    from mubench.commands.show import detail, detail_text, record, record_text
+
+    if kind == "record":
+        entry, text = record(_open_store(store), name), record_text
+    else:
+        entry, text = detail(kind, name, plugins), detail_text
+    click.echo(json.dumps(entry, indent=1) if as_json else text(entry))

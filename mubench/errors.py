@@ -66,7 +66,7 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> Usag
 
 @contextmanager
 def error_context(place: str) -> Iterator[None]:
-    """Put the place where something was said before what is wrong with it."""
+    """Prefix UsageErrors raised inside with `place`."""
     try:
         yield
     except UsageError as error:

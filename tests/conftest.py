@@ -8,22 +8,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models are slower on more
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest
+from suites import BLOBS
 
-SUITE = """
-title = "tiny"
-dataset = "blobs"
-model = "small-cnn"
-seeds = [0]
-forget = { scenario = "random", percent = 20 }
-batch_size = 32
-precision = "fp32"
-floor = false
-methods = ["Retrain"]
-[original]
-epochs = 1
-lr = 0.05
-milestones = []
-"""
 HEAD = """
 import os, sys, time
 import torch
@@ -60,13 +46,13 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def suite_file(tmp_path):
-    """`suite_file(change="", name="tiny", drop=(), tables="")`: SUITE with lines of TOML replaced or added.
+    """`suite_file(change="", name="tiny", drop=(), tables="")`: BLOBS with lines of TOML replaced or added.
 
     The last line of a key counts; a key in `drop` is left out; `tables` follow at the end.
     """
 
     def write(change="", name="tiny", drop=(), tables=""):
-        top, _, recipe = SUITE.strip().partition("[original]")
+        top, _, recipe = BLOBS.strip().partition("[original]")
         lines = [line.strip() for line in (top + textwrap.dedent(change)).splitlines() if line.strip()]
         by_key = {line.partition("=")[0].strip(): line for line in lines}
         kept = [line for key, line in by_key.items() if key not in drop]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mubench.api.metric import MetricSpec
-from mubench.commands.request import Request, _marks, prepare
+from mubench.commands.request import Request, prepare
 from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
@@ -83,7 +83,7 @@ def render_again(
     if re.search(r"[/\\]", target) and not Path(target).exists():
         raise UsageError(f"{target}: there is no such folder or suite file")
     request = Request(target, store, plugins=plugins, profile=profile, out=out)
-    manifest = results.from_plan(prepare(request), Path(target).stem, _marks(request))
+    manifest = results.from_plan(prepare(request), request.name, request.marks)
     kept = kept_cells(request.folder)
     if kept.keys() & set(manifest.keys) and (request.folder / FILE).exists():
         manifest = manifest.model_copy(update={"hardware": read_manifest(request.folder).hardware})

@@ -16,8 +16,10 @@ from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
-from mubench.planning import plan as harness
+from mubench.planning import plan as planning
 from mubench.planning import suite
+from mubench.planning.device import default_jobs
+from mubench.planning.plan import Plan
 from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
@@ -30,16 +32,27 @@ class Request:
     suite: str
     store: Store
     methods: str | None = None
-    seeds: int | None = None
+    first_seeds: int | None = None
     plugins: tuple[Path, ...] = ()
     profile: str | None = None
-    sets: tuple[str, ...] = ()
+    set_options: tuple[str, ...] = ()
     device: str = "auto"
     precision: str | None = None
+    compiled: bool | None = None
     jobs: int | None = None
     exclusive_timing: bool = False
     publish: bool = False
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for options that exclude each other."""
+        if self.publish and self.out is not None:
+            raise UsageError("--publish writes to results/published; leave out --out")
+
+    @property
+    def name(self) -> str:
+        """The suite's name, for folders and manifests."""
+        return Path(self.suite).stem
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -48,29 +61,56 @@ class Request:
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """What makes this run another one than the suite's own, for its manifest and folder."""
+        """What makes the numbers of this run other than the suite's own."""
         asked = {
             "methods": self.methods,
-            "seeds": self.seeds,
+            "seeds": self.first_seeds,
             "plugins": [p.name for p in self.plugins],
-            "set": list(self.sets),
+            "set": list(self.set_options),
             "precision": self.precision,
         }
-        return {k: v for k, v in asked.items() if v}
+        compiled = {} if self.compiled is None else {"compile": self.compiled}
+        return {**{k: v for k, v in asked.items() if v}, **compiled}
 
     @property
-    def folder(self) -> Path:
-        """`out`, or results[/published]/<suite>[-profile][-custom-<digest of the overrides>]."""
+    def marks(self) -> dict[str, Any]:
+        """The profile and the overrides, for the manifest."""
+        return {**({"profile": self.profile} if self.profile else {}), **self.overrides}
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """What the options change in the suite, in the order in which it is merged."""
+        changes = [suite.parse_set(text) for text in self.set_options]
+        if self.precision is not None:
+            changes.append({"precision": self.precision})
+        if self.compiled is not None:
+            changes.append({"compile": self.compiled})
+        return changes
+
+    def folder_for(self, kind: str = "") -> Path:
+        """`out`, or results[/published]/<suite>[-profile][-custom-<digest of the overrides>][-kind]."""
         if self.out is not None:
             return self.out
-        parts = [Path(self.suite).stem]
+        parts = [self.name]
         if self.profile:
             parts.append(self.profile)
         if self.overrides:
             text = json.dumps(self.overrides, sort_keys=True)
             parts.append("custom-" + hashlib.sha256(text.encode()).hexdigest()[:6])
+        if kind:
+            parts.append(kind)
         home = Path("results") / "published" if self.publish else Path("results")
         return home / "-".join(parts)
+
+    @property
+    def folder(self) -> Path:
+        """Where tables and plots go."""
+        return self.folder_for()
+
+    def jobs_on(self, device: str, threads: int) -> int:
+        """How many cells run at once."""
+        jobs = default_jobs(device, threads) if self.jobs is None else self.jobs
+        return min(jobs, 1) if self.exclusive_timing else jobs
 
 
 def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]], where: str) -> None:
@@ -94,30 +134,51 @@ def _names(methods: str | None) -> list[str]:
     return names
 
 
-def read(request: Request) -> tuple[Path, suite.Suite]:
-    """The suite's file, and what it says with the profile and the overrides applied."""
+@dataclass(frozen=True)
+class Choice:
+    """A suite as the options change it.
+
+    path: the suite's file. names: the rows that --methods names. plugins: the methods of --plugin files.
+    """
+
+    path: Path
+    suite: suite.Suite
+    names: list[str]
+    plugins: list[MethodSpec]
+
+
+def read_suite(request: Request) -> tuple[Path, suite.Suite]:
+    """The suite's file, and the suite with the profile and the overrides applied."""
     path = suite.find(request.suite)
-    changes = [suite.parse_set(s) for s in request.sets]
-    if request.precision is not None:
-        changes.append({"precision": request.precision})
-    return path, suite.load(path, request.profile, changes)
+    return path, suite.load(path, request.profile, request.changes)
 
 
-def prepare(request: Request) -> harness.Plan:
-    """Read the suite and everything it names; UsageError for whatever is wrong."""
-    path, loaded = read(request)
-    if request.seeds is not None:
-        if not 0 < request.seeds <= len(loaded.seeds):
+def read(request: Request) -> Choice:
+    """Read the suite, the options of its metrics and the methods; UsageError for whatever is wrong."""
+    path, loaded = read_suite(request)
+    if request.first_seeds is not None:
+        if not 0 < request.first_seeds <= len(loaded.seeds):
             raise UsageError(
-                f"--seeds {request.seeds}: the suite has {len(loaded.seeds)} seeds; ask for 1 to that"
+                f"--first-seeds {request.first_seeds}: the suite has {len(loaded.seeds)} seeds; "
+                "ask for 1 to that"
             )
-        loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.seeds]})
-    catalogue = request.catalogue
-    check_metrics(catalogue, loaded.metrics, str(path))
-    extra = [spec for spec in catalogue.given if isinstance(spec, MethodSpec)]
-    chosen = select(loaded, catalogue, _names(request.methods), extra)
-    return harness.make_plan(chosen, catalogue, request.store, request.device, str(path))
+        loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.first_seeds]})
+    check_metrics(request.catalogue, loaded.metrics, str(path))
+    plugins = [spec for spec in request.catalogue.given if isinstance(spec, MethodSpec)]
+    return Choice(path, loaded, _names(request.methods), plugins)
 
 
-def _marks(request: Request) -> dict[str, Any]:
-    return {**({"profile": request.profile} if request.profile else {}), **request.overrides}
+def keys_by_row(plan: Plan) -> dict[str, dict[int, str]]:
+    """Name -> seed -> key of its cell: the original models, then each row, with the class it forgets."""
+    keys = {"original model": {cell.seed: cell.key for cell in plan.cells if cell.spec is None}}
+    for block in plan.blocks:
+        ending = f" ({block.label})" if block.label else ""
+        keys |= {f"{row.name}{ending}": row.keys for row in block.rows}
+    return keys
+
+
+def prepare(request: Request) -> Plan:
+    """The plan of a run; UsageError for whatever is wrong."""
+    choice = read(request)
+    chosen = select(choice.suite, request.catalogue, choice.names, choice.plugins)
+    return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mubench.commands.request import Request, read
+from mubench.commands.request import Request, read_suite
 from mubench.errors import error_context
 from mubench.planning.data_cache import image_spec_of
-from mubench.planning.device import resolve_device, resolve_precision
+from mubench.planning.device import cores, resolve_device, resolve_precision
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,15 +24,19 @@ def speed_suite(
     seconds: float,
     as_json: bool,
 ) -> int:
-    """Measure how fast this machine trains the suite's model, and print it."""
-    path, loaded = read(request)
+    """Measure how fast this machine trains the suite's model, and print it.
+
+    threads: of the CPU, all cores if None. Each way to train gets `rounds` turns of `seconds`.
+    """
+    path, suite = read_suite(request)
     device = resolve_device(request.device)
-    precision = resolve_precision(loaded.precision, device)
+    precision = resolve_precision(suite.precision, device)
     with error_context(str(path)):
-        model = request.catalogue.models.find(loaded.model)
-        data = request.catalogue.datasets.find(loaded.dataset)
-        images = image_spec_of(data, loaded.data, request.store.root / "data")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        model = request.catalogue.models.find(suite.model)
+        data = request.catalogue.datasets.find(suite.dataset)
+        images = image_spec_of(data, suite.data, request.store.root / "data")
+    import torch
+
     from mubench.running import speed
     from mubench.running.environment import environment
 
@@ -41,45 +44,46 @@ def speed_suite(
         model,
         images.shape,
         images.classes,
-        loaded.batch_size,
+        suite.batch_size,
         images.padding,
         images.flip,
         device,
-        threads or cores,
+        threads or cores(),
     )
     with errors.status("measuring") as status:
-        found = speed.compare(work, precision, rounds=rounds, seconds=seconds, report=status.update)
-    import torch
-
-    found = {
+        measured = speed.compare(work, precision, rounds=rounds, seconds=seconds, report=status.update)
+    facts = {
         "suite": request.suite,
         "model": work.model.name,
         "batch_size": work.batch_size,
         "shape": list(work.shape),
         "device": device,
         "threads": work.threads,
-        **found,
+        **measured,
         "environment": environment(torch.device(device)),
     }
     if as_json:
-        console.print_json(json.dumps(found))
-        return 0
+        console.print_json(json.dumps(facts))
+    else:
+        _print_text(facts, request.name, speed.PLAIN, console)
+    return 0
+
+
+def _print_text(facts: dict[str, Any], name: str, plain: str, console: Console) -> None:
     from rich.table import Table
 
-    title = f"{work.model.name}, {path.stem}"
-    grid = Table("Training loop", "Samples/s", "Against the plain loop", title=title)
-    base = found["samples_per_second"][speed.PLAIN]
-    for name, rate in found["samples_per_second"].items():
-        mark = "  (this suite)" if name == found["own"] else ""
-        grid.add_row(name + mark, f"{rate:,.1f}", f"{rate / base:.2f}x")
-    for kind, rate in found["ceiling_samples_per_second"].items():
-        flops = found["matmul_flops_per_second"][kind]
+    grid = Table("Training loop", "Samples/s", "Against the plain loop", title=f"{facts['model']}, {name}")
+    for loop, rate in facts["samples_per_second"].items():
+        mark = "  (this suite)" if loop == facts["own"] else ""
+        grid.add_row(loop + mark, f"{rate:,.1f}", f"{rate / facts['samples_per_second'][plain]:.2f}x")
+    for kind, rate in facts["ceiling_samples_per_second"].items():
+        flops = facts["matmul_flops_per_second"][kind]
         grid.add_row(f"ceiling: {flops / 1e12:.3g} TFLOP/s of {kind} products", f"{rate:,.1f}", "")
     console.print(grid)
-    e = found["environment"]
+    environment = facts["environment"]
     console.print(
-        f"speedup {found['speedup']:.2f}; {found['share_of_ceiling']:.0%} of the ceiling. Batch "
-        f"{work.batch_size} of {'x'.join(map(str, work.shape))}, median of {rounds}; {e['hardware']}, "
-        f"{device}, {work.threads} thread(s), torch {e['torch']}."
+        f"speedup {facts['speedup']:.2f}; {facts['share_of_ceiling']:.0%} of the ceiling. Batch "
+        f"{facts['batch_size']} of {'x'.join(map(str, facts['shape']))}, median of {facts['rounds']}; "
+        f"{environment['hardware']}, {facts['device']}, {facts['threads']} thread(s), "
+        f"torch {environment['torch']}."
     )
-    return 0

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # Packages whose files are followed: what a plugin imports of them is part of it.
 FOLLOWED = (
@@ -28,7 +29,7 @@ DECLARATIONS = ("method", "metric", "dataset", "model")
 
 
 class _Meaning(ast.NodeTransformer):
-    """Drops docstrings, and what declarations say for people."""
+    """Drops docstrings, annotations, and what declarations say for people."""
 
     def _body(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
@@ -38,7 +39,17 @@ class _Meaning(ast.NodeTransformer):
             del body[0]
         return node
 
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _body  # noqa: N815
+    visit_Module = visit_ClassDef = _body  # noqa: N815
+
+    def _function(self, node: ast.AST) -> ast.AST:
+        node.returns = None  # type: ignore[attr-defined]
+        return self._body(node)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = _function  # noqa: N815
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -48,8 +59,20 @@ class _Meaning(ast.NodeTransformer):
 
 
 def meaning(source: bytes, name: str = "<plugin>") -> str:
-    """The source's syntax tree as text, without what decides no number."""
-    return ast.dump(_Meaning().visit(ast.parse(source, name)))
+    """The source's syntax tree as text, without what decides no number; the same for every Python."""
+    return _text(_Meaning().visit(ast.parse(source, name)))
+
+
+def _text(node: Any) -> str:
+    # not ast.dump: which empty fields it writes differs between versions of Python
+    if isinstance(node, ast.AST):
+        fields = (
+            f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
+        )
+        return f"{type(node).__name__}({', '.join(fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    return repr(node)
 
 
 def _folders(package: str) -> list[Path]:

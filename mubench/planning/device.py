@@ -110,9 +110,13 @@ def processor(device: str) -> dict[str, Any]:
     return {**facts, "environment": {n: os.environ[n] for n in _OVERRIDES[device] if n in os.environ}}
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_jobs(device: str, threads: int) -> int:
     """As many cells at once as there are cores for their threads; one on a GPU."""
     if device != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
+    return max(1, cores() // threads)

@@ -94,10 +94,11 @@ def build(summary: ClassSummary, *, caption: str, notes: Sequence[str] = ()) -> 
 
     Of the attacks it shows the headline one alone, as the published tables by class do.
     """
-    columns, headline = summary.mean.columns, summary.mean.columns.headline
-    attack = headline.attack if headline else ""
-    names = [c.name for c in columns.metrics if c.gap != "attack" or c.name == attack]
-    names += [headline.name] if headline else []
+    columns = summary.mean.columns
+    headlines = [columns.headline] if columns.gaps else []
+    attacks = [gap.attack for gap in headlines]
+    names = [c.name for c in columns.metrics if c.gap != "attack" or c.name in attacks]
+    names += [gap.name for gap in headlines]
     lines: list[tuple[TextCell, ...]] = []
     starts = []
     for label, block in {**summary.blocks, MEAN: summary.mean}.items():
@@ -115,11 +116,10 @@ def _legend(summary: ClassSummary, names: Sequence[str]) -> list[str]:
     mean, name = summary.mean, summary.mean.reference
     lines = []
     if name in mean.ok.index:
-        headline = mean.columns.headline
         lines = [
             legend.cell(mean.ok, name),
             *legend.bold(mean, "its class and column"),
-            *legend.avg_gaps(mean.columns, name, (headline,) if headline else ()),
+            *legend.avg_gaps(mean.columns, name, [g for g in mean.columns.gaps if g.name in names]),
         ]
         if "fta" in names:
             lines.append(

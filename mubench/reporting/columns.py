@@ -80,10 +80,9 @@ class Columns:
         return tuple(gaps)
 
     @property
-    def headline(self) -> AvgGap | None:
-        """The Avg. Gap of the headline attack; without it, the last one."""
-        by_attack = {gap.attack: gap for gap in self.gaps}
-        return by_attack.get(HEADLINE, self.gaps[-1] if self.gaps else None)
+    def headline(self) -> AvgGap:
+        """The Avg. Gap of the headline attack; without it, the last one. IndexError if there is none."""
+        return next((gap for gap in self.gaps if gap.attack == HEADLINE), self.gaps[-1])
 
     def only(self, names: Iterable[str]) -> Columns:
         """Those of these names."""

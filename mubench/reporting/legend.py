@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from mubench.errors import one_line
@@ -60,7 +62,7 @@ def bold(summary: Summary, place: str = "its column") -> list[str]:
     return [line + (f"; {beside} do not compete." if beside else ".")]
 
 
-def avg_gaps(columns: Columns, name: str, gaps: tuple[AvgGap, ...]) -> list[str]:
+def avg_gaps(columns: Columns, name: str, gaps: Sequence[AvgGap]) -> list[str]:
     """What the Avg. Gaps are, in one line."""
     if not gaps:
         return []

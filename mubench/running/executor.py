@@ -23,11 +23,12 @@ BUSY_WAIT = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell ended: status "ok", "cached" or "failed", and why."""
+    """How a cell ended: status "ok", "cached" or "failed", why, and after how many seconds."""
 
     cell: Cell
     status: str
     reason: str = ""
+    seconds: float = 0.0
 
 
 class Worker(Protocol):
@@ -146,6 +147,7 @@ def execute(
                     store.put_failure(outcome.cell.key, outcome.reason)
                     write_atomic(store.log_file(outcome.cell.key), f"{outcome.reason}\n".encode())
             else:
+                started = time.perf_counter()
                 status, reason = worker.run(replace(cell, shared=count > 1))
                 if queue.stopped:
                     return
@@ -154,7 +156,7 @@ def execute(
                     continue
                 if status == "unsaved":
                     raise UnwritableError(reason)
-                outcome = Outcome(cell, status, reason)
+                outcome = Outcome(cell, status, reason, time.perf_counter() - started)
             with guard:
                 outcomes.append(outcome)
                 report(outcome)

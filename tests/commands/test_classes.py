@@ -14,6 +14,7 @@ from mubench.commands.request import Request
 from mubench.commands.tune import tune_suite
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
+from mubench.planning import data_cache
 from mubench.planning import plan as harness
 from mubench.storage.store import Store
 
@@ -57,7 +58,7 @@ def test_the_cells_are_those_of_each_classs_own_suite(bench):
 
     assert [b.label for b in every.blocks] == ["a", "b", "c"]
     for k, block in enumerate(every.blocks):
-        own = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True, sets=(f"forget.class={k}",))
+        own = bench(f"seeds = [0, 1]\nfloor = true\n{EVERY}", dry=True, set_options=(f"forget.class={k}",))
         (one,) = own.blocks
         assert [row.keys for row in block.rows] == [row.keys for row in one.rows]
         assert {c.key for c in own.cells} <= {c.key for c in every.cells}
@@ -173,8 +174,10 @@ def test_tuning_takes_one_class_at_a_time(home, made_up, suite_file):
         tune_suite(request, 1, 1, None, None)
 
 
-def test_a_class_called_mean_keeps_its_block(whole, raw, monkeypatch):
-    _rename(monkeypatch, raw, ("a", "mean", "c"))
+def test_a_class_called_mean_keeps_its_block(whole, made_up, monkeypatch):
+    real = data_cache.load_function
+    named = {"classes": ("a", "mean", "c")}
+    monkeypatch.setattr(data_cache, "load_function", lambda spec: lambda: replace(real(spec)(), **named))
 
     code, said, out = whole()
 

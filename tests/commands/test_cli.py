@@ -1,16 +1,15 @@
 """The command line: exit codes, messages for people, and what it leaves on the disk."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import mubench
-from mubench.cli import main
 
 MINE = """
 @method("Mine", sees="forget", cite="N", search={{"lr": log_uniform(1e-3, 1.0)}})
@@ -18,25 +17,6 @@ def mine(model, task, *, lr: float = 0.1):
     "Mine in one line.\\n\\n    And more."
     {}
 """
-
-
-@pytest.fixture
-def call(home, made_up, no_pictures):
-    """`call(*words)` -> (exit code, stdout, stderr)."""
-
-    def run(*words):
-        result = CliRunner().invoke(main, [str(w) for w in words])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.stdout, result.stderr
-
-    return run
-
-
-@pytest.fixture
-def run(call, suite_file):
-    """`run(*words, change="")`: `mubench run` of the tiny suite in this process."""
-    return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
 
 
 def folders(home):
@@ -68,7 +48,8 @@ def test_a_failed_method_gives_1_and_the_table_is_still_written(run, home, plugi
     assert code == 1
     assert "FAILED" in out
     line = path.read_text().splitlines().index("    1 / 0") + 1
-    assert f"Mine failed at seed 0: ZeroDivisionError: division by zero (mine.py, line {line}); log: " in err
+    reason = f"ZeroDivisionError: division by zero (mine.py, line {line})"
+    assert f"Mine failed at seed 0: {reason}; see: mubench show record " in err
     (folder,) = folders(home)
     table = pd.read_csv(home / "results" / folder / "table.csv").set_index("method")
     assert table["status"].to_dict() == {"Retrain": "ok", "Original": "ok", "Mine": "FAILED"}
@@ -157,12 +138,11 @@ def test_render_of_what_is_no_result(call, home, words, message):
     [
         ("methods", {"Retrain", "Original", "FT", "GA", "RL", "SalUn", "WSS-CL", "l1-sparse"}),
         ("suites", {"digits-random-10", "digits-random-50", "digits-class-3"}),
-        ("datasets", {"digits", "blobs"}),
+        ("datasets", {"digits", "cifar10"}),
         ("metrics", {"ua", "ra", "ta", "mia", "mia_svc"}),
     ],
 )
-def test_lists(call, monkeypatch, what, names):
-    monkeypatch.setattr("mubench.data.datasets", mubench.data.catalogue.datasets)
+def test_lists(call, what, names):
     code, out, _ = call("list", what)
     entries = json.loads(call("list", what, "--json")[1])
 
@@ -186,6 +166,40 @@ def test_show_a_method_of_ones_own(call, plugin_file):
     assert "lr: float = 0.1, searched in [0.001, 1] (log)" in out
     assert "sees forget" in out
     assert str(path) in out
+
+
+def test_every_line_of_help_is_whole_on_80_columns(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call("--help")
+
+    commands = [line for line in out.partition("Commands:")[2].splitlines() if line]
+    assert code == 0
+    assert len(commands) == 7
+    assert all(line.endswith(".") and not line.endswith("..") for line in commands)
+
+
+def test_the_words_of_users_are_printed_as_they_are(run, home, plugin_file):
+    path = plugin_file(MINE.format("raise ValueError('nothing in [/home/me] or [abc]\\x1b[2J')"))
+    change = 'title = "[/x] tiny"\nmethods = []'
+
+    code, out, err = run("--plugin", path, "--out", "[b]out[/c]", "--store", "my store", change=change)
+    failed = next(line for line in err.splitlines() if line.startswith("Mine failed"))
+
+    assert code == 1
+    assert "[/x] tiny" in out
+    assert "[/x] tiny: 4 cells" in err
+    assert "ValueError: nothing in [/home/me] or [abc]\\x1b[2J (mine.py" in failed
+    assert failed.endswith(f" --store '{home / 'my store'}'")
+    assert "written to [b]out[/c]/" in err
+
+
+def test_a_folder_of_data_can_be_named(call, home, monkeypatch):
+    monkeypatch.delenv("MUBENCH_DATA", raising=False)
+    code, _, err = call("run", "--suite", "cifar10-random-10", "--data-root", "nowhere", "--device", "cpu")
+
+    assert code == 2
+    assert f"{home / 'nowhere'}" in err
+    os.environ.pop("MUBENCH_DATA")
 
 
 def test_help_and_version_and_what_needs_no_torch_do_not_import_it(tmp_path):

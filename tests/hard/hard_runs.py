@@ -1,6 +1,7 @@
 """Real runs of a small suite, to be killed, starved and abused, and the table they must end with."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,22 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from suites import DIGITS as SUITE
 
-SUITE = """
-title = "tiny"
-dataset = "digits"
-model = "small-cnn"
-seeds = [0]
-forget = { scenario = "random", percent = 10 }
-batch_size = 128
-precision = "fp32"
-floor = false
-methods = { FT = { epochs = 1 } }
-[original]
-epochs = 1
-lr = 0.05
-milestones = []
-"""
 RECORDS = 4  # the original; Retrain, Original and FT
 
 
@@ -43,7 +30,8 @@ class Run:
             shutil.copytree(other.store / part, self.store / part)
         return self
 
-    def _words(self, *words: str) -> list[str]:
+    def words(self, *words: str) -> list[str]:
+        """The words of a run; the last of two options of one name counts."""
         places = ["--store", str(self.store), "--out", str(self.out)]
         return ["run", "--suite", str(self.folder / "tiny.toml"), *places, *map(str, words)]
 
@@ -59,7 +47,7 @@ class Run:
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "mubench", *self._words(*words)],
+            [sys.executable, "-P", "-m", "mubench", *self.words(*words)],
             cwd=self.folder,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
@@ -75,12 +63,18 @@ class Run:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mubench.reporting.results.write_plots", lambda *_: [])
-            found = CliRunner().invoke(main, self._words("--jobs", "0", *words), catch_exceptions=False)
+            found = CliRunner().invoke(main, self.words("--jobs", "0", *words), catch_exceptions=False)
         return found.exit_code, found.stdout, found.stderr
 
     def records(self) -> list[Path]:
         """The folders of the records that there are."""
         return [p.parent for p in (self.store / "records").glob("*/*/record.json")]
+
+    def log(self, message: str) -> str:
+        """The log of the first cell that `message` sends the user to by `mubench show record`."""
+        key = re.search("mubench show record ([0-9a-f]{12})", message).group(1)
+        (path,) = (self.store / "logs").glob(f"{key}*.log")
+        return path.read_text()
 
     def cells(self) -> pd.DataFrame:
         """The numbers of every cell but times."""

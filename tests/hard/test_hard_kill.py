@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from hard_runs import RECORDS, is_running, wait_for
@@ -128,8 +127,7 @@ def test_a_worker_that_is_killed_is_one_failed_cell(run, undisturbed, caught):
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "slow failed at seed 0: its process was ended by signal SIGKILL" in said
-    log = Path(said.partition("log: ")[2].splitlines()[0])
-    assert "SIGKILL" in log.read_text()
+    assert "SIGKILL" in run.log(said)
     assert next(line for line in out.splitlines() if line.split()[:1] == ["slow"]).split()[1] == "FAILED"
     stray = int((run.folder / "stray").read_text())
     wait_for(lambda: not is_running(child) and not is_running(stray), 10)

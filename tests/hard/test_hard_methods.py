@@ -1,7 +1,6 @@
 """Methods that eat the memory, fork or hang: a FAILED row, the reason, a log, and all others intact."""
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -88,7 +87,7 @@ def test_harmful_methods_fail_alone(run, undisturbed):
         assert reason in cells.loc[name, "reason"]
         assert pd.isna(cells.loc[name, "ua"])
         line = next(line for line in said.splitlines() if line.startswith(f"{name} failed at seed 0: "))
-        log = Path(line.partition("log: ")[2]).read_text()
+        log = run.log(line)
         assert "Error" in log or name == "floods"
         assert len(log) < (1 << 20) + 100
     assert (cells.drop(list(failed))["status"] == "ok").all()
@@ -109,4 +108,4 @@ def test_a_method_that_hangs_is_ended_whatever_it_left_behind(run, undisturbed):
 
     assert process.returncode == 1
     assert "hangs failed at seed 0: stopped after the timeout of 10 s" in said
-    assert "timeout of 10 s" in Path(said.partition("log: ")[2].splitlines()[0]).read_text()
+    assert "timeout of 10 s" in run.log(said)

@@ -1,7 +1,10 @@
 """What is done is never done again; what changed is, alone. Any number of jobs gives the same table."""
 
+import shutil
+import subprocess
+import sys
+
 import pandas as pd
-import pytest
 from click.testing import CliRunner
 
 from mubench.cli import main
@@ -15,6 +18,16 @@ def mine(model, task, *, lr: float = {lr}):
     step = Step(model, cross_entropy_loss, lr)
     for x, y in task.retain:
         step(x, y)
+"""
+
+
+IMPORTS = """
+import sys
+from mubench.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(sorted({"torch", "sklearn", "scipy", "matplotlib"} & set(sys.modules)))
 """
 
 
@@ -43,10 +56,9 @@ def test_only_what_is_new_is_trained_and_only_what_changed_is_drawn(run):
 
     made = _made(run)
     (run.folder / "tiny.toml").rename(run.folder / "other.toml")
-    places = ["--store", str(run.store), "--out", str(run.folder / "other")]
+    words = run.words("--suite", str(run.folder / "other.toml"), "--out", str(run.folder / "other"))
     pictures = []
     for _ in range(2):
-        words = ["run", "--suite", str(run.folder / "other.toml"), *places, "--jobs", "0"]
         found = CliRunner().invoke(main, words, catch_exceptions=False)
         assert found.exit_code == 0, found.output
         assert "4 cells, 4 of them in the store" in found.stderr
@@ -55,27 +67,56 @@ def test_only_what_is_new_is_trained_and_only_what_changed_is_drawn(run):
     assert _made(run) == made
     assert len([name for name in pictures[0] if name.endswith(".png")]) >= 2
     assert pictures[0] == pictures[1]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", IMPORTS, *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), (
+        "a run of what is stored imports them"
+    )
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_any_number_of_jobs_and_times_taken_alone_give_the_same_table(run, undisturbed, jobs):
-    run.knows(undisturbed)
-    process = run.start("--jobs", str(jobs))
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
+def test_two_jobs_and_times_taken_alone_give_the_same_table(run, undisturbed):
+    code, _, said = run.knows(undisturbed).finish("--jobs", "2")
+
+    assert code == 0, said
     run.assert_like(undisturbed)
-    table, cells = ((run.out / name).read_text() for name in ("table.md", "cells.csv"))
-    assert ("timed while another cell ran" in table) == (jobs > 1)
-    shared = pd.read_csv(run.out / "cells.csv")["rte_shared"]
-    assert shared.all() if jobs > 1 else not shared.any()
+    assert pd.read_csv(run.out / "cells.csv")["rte_shared"].all()
+    assert not pd.read_csv(undisturbed.out / "cells.csv")["rte_shared"].any()
+    tables = ((r.out / "table.md").read_text() for r in (run, undisturbed))
+    assert ["timed while another cell ran" in table for table in tables] == [True, False]
 
     code, _, said = run.finish("--exclusive-timing")
 
     assert code == 0, said
-    again = pd.read_csv(run.out / "cells.csv")
-    assert not again["rte_shared"].any()
+    assert not pd.read_csv(run.out / "cells.csv")["rte_shared"].any()
     assert "timed while another cell ran" not in (run.out / "table.md").read_text()
-    assert (cells == (run.out / "cells.csv").read_text()) == (jobs == 1)
+    run.assert_like(undisturbed)
+
+
+def test_two_runs_on_one_store_share_the_work(run, undisturbed):
+    run.knows(undisturbed)
+    both = [run.start("--jobs", "1", "--out", str(run.folder / f"out{i}")) for i in range(2)]
+    for process in both:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+
+    tables = [pd.read_csv(run.folder / f"out{i}" / "cells.csv") for i in range(2)]
+    pd.testing.assert_frame_equal(*tables)  # times too: each cell was run once
+    assert not list((run.store / "damaged").glob("*"))
+    run.out = run.folder / "out0"
+    run.assert_like(undisturbed)
+
+
+def test_a_damaged_record_is_set_aside_and_made_again(run, undisturbed):
+    shutil.copytree(undisturbed.store, run.store)
+    broken = next(p for p in run.records() if (p / "outputs.safetensors").stat().st_size > 1000)
+    file = broken / "outputs.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+
+    code, _, said = run.finish()
+
+    assert code == 0, said
+    assert "damaged record was set aside" in said
     run.assert_like(undisturbed)
 
 

@@ -63,7 +63,7 @@ RECIPE = ["epochs=2", "lr=0.06", "momentum=0.8", "decay=0.0", "gamma=0.2", "mile
 
 @pytest.mark.parametrize("value", RECIPE)
 def test_the_recipe_is_in_every_key(planned, value):
-    found = planned(sets=(f"original.{value}",))
+    found = planned(set_options=(f"original.{value}",))
 
     for row, of_seed in planned().items():
         assert found[row][0] != of_seed[0], row

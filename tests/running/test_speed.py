@@ -6,10 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from mubench.cli import main
+from mubench.discovery.find import Catalogue
 from mubench.running import speed
 from mubench.running.speed import Workload, ours, plain, rates, training_flops
 
-WORK = Workload("small-cnn", (1, 8, 8), 10, 12, padding=1, flip=False, device="cpu", threads=1)
+MODELS = Catalogue().models
+
+WORK = Workload(MODELS["small-cnn"], (1, 8, 8), 10, 12, padding=1, flip=False, device="cpu", threads=1)
 
 
 def test_operations_of_the_small_network_by_hand():

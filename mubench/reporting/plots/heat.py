@@ -26,9 +26,9 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
     The mean over the classes comes last. The reference, whose gaps are 0, is left out; what has no
     number stays white, with a dash.
     """
-    gap, reference = summary.mean.columns.headline, summary.mean.reference
-    if gap is None:
+    if not summary.mean.columns.gaps:
         return None
+    gap, reference = summary.mean.columns.headline, summary.mean.reference
     numbers = summary.numbers
     wide = numbers.pivot(index="class", columns="method", values=gap.name)
     wide = wide.reindex(index=numbers["class"].unique(), columns=numbers["method"].unique())

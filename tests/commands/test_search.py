@@ -9,8 +9,9 @@ from sklearn.svm import SVC
 
 from mubench.api.outputs import Outputs
 from mubench.api.parameter import choice, log_uniform
-from mubench.commands import tune as tuning
-from mubench.commands.tune import Trial, as_toml, development, draw, explored, score, winners
+from mubench.commands import search
+from mubench.commands.search import Trial, as_toml, development, draw, explored, score, winners
+from mubench.errors import UsageError
 
 SPACE = {"lr": log_uniform(1e-4, 1e-1), "rho": choice(0.1, 0.5, 0.9)}
 
@@ -35,29 +36,38 @@ def test_draws_near_a_point_stay_within_a_tenth_of_the_range():
 
     assert all(abs(math.log10(p["lr"]) + 2) <= 0.3 + 1e-3 for p in points)
     assert len({p["lr"] for p in points}) > 10
+    assert {p["rho"] for p in points} == {0.1, 0.5, 0.9}, "a choice is drawn from all its values"
+
+
+def test_methods_without_a_search_space_cannot_be_tuned(prepared):
+    suite, catalogue = prepared()
+
+    with pytest.raises(UsageError, match="none of Retrain, Original declares a search space for random"):
+        development(suite, catalogue, ["Retrain", "Original"], 2, 1)
 
 
 @pytest.fixture
 def prepared(bench):
-    """`prepared(change)`: the registry and the suite of a plan."""
-    from mubench.discovery import methods as registry
+    """`prepared(change)`: the suite of a plan, and the plugins."""
+    from mubench.discovery.find import Catalogue
 
     def make(change=""):
         plan = bench(change, dry=True)
-        return plan.suite, registry.load(())
+        return plan.suite, Catalogue()
 
     return make
 
 
 def test_every_method_gets_the_same_trials_on_development_seeds(prepared):
-    suite, known = prepared('methods = ["FT", "SalUn", "CL"]')
-    first, trials = development(suite, known, [], 8, 3)
+    suite, catalogue = prepared()
+    methods = ["FT", "SalUn", "CL"]
+    first, trials = development(suite, catalogue, methods, 8, 3)
     best = {t.method: t.parameters for t in trials}
-    _, more = development(suite, known, [], 8, 3, best)
+    _, more = development(suite, catalogue, methods, 8, 3, best)
 
     assert first.seeds == [1000, 1001, 1002]
     assert not first.floor
-    for method in ("FT", "SalUn", "CL"):
+    for method in methods:
         assert sum(t.method == method for t in trials) == explored(8) == 4
         assert sum(t.method == method for t in more) == 8
     assert [t for t in more if int(t.row.split("#")[1]) < 4] == trials
@@ -67,7 +77,7 @@ def test_validation_stands_in_for_test():
     logits = {n: np.full((2, 2), i, np.float32) for i, n in enumerate(("forget", "retain", "val", "test"))}
     labels = {n: np.zeros(2, np.int64) for n in logits}
 
-    seen = tuning._on_validation(Outputs(logits, labels))
+    seen = search._on_validation(Outputs(logits, labels))
 
     assert seen.logits["test"][0, 0] == 2
     assert set(seen.logits) == {"forget", "retain", "test"}
@@ -101,7 +111,7 @@ def test_a_forgotten_class_is_scored_without_an_attack(bench, monkeypatch):
     plan, _, store = bench('forget = { scenario = "class", class = 1 }\nmethods = ["FT"]')
     four = {"ra": 50.0, "ta": 50.0, "mia": 0.0}
     made = iter([{**four, "ua": 100.0, "mia_svc": 0.0}, {**four, "ua": 91.0, "mia_svc": 100.0}])
-    monkeypatch.setattr(tuning, "evaluate_row", lambda *_: [next(made)])
+    monkeypatch.setattr(search, "evaluate_row", lambda *_: [next(made)])
 
     assert score(plan, [Trial("FT", "FT", {})], store)["score"].tolist() == [3.0]
 
@@ -110,7 +120,7 @@ def test_an_unstable_trial_scores_worse_than_its_mean(bench, monkeypatch):
     plan, _, store = bench('seeds = [0, 1]\nmethods = ["FT", "GA"]')
     flat = dict.fromkeys(("ra", "ta", "mia", "mia_svc"), 50.0)
     made = iter([[10, 10], [4, 16], [8, 8]])
-    monkeypatch.setattr(tuning, "evaluate_row", lambda *_: [{"ua": float(u), **flat} for u in next(made)])
+    monkeypatch.setattr(search, "evaluate_row", lambda *_: [{"ua": float(u), **flat} for u in next(made)])
 
     frame = score(plan, [Trial("FT", "up and down", {"lr": 1}), Trial("GA", "steady", {"lr": 2})], store)
 

@@ -1,0 +1,62 @@
+"""What `run` and `tune` share: cells are run with a forecast and progress, and failures are named."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mubench.commands.estimate import LONG_WORK, Forecast, estimate, total_text
+from mubench.commands.progress import progress
+from mubench.commands.request import Request, keys_by_row
+from mubench.errors import printable
+from mubench.planning.plan import Plan
+from mubench.running.executor import Outcome, execute
+from mubench.storage.store import Store, default_store
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Hex digits of a key that messages show; `mubench show record` takes them.
+SHORT = 12
+
+
+def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
+    """Run the cells that are not in the store; how each one ended.
+
+    Raises KeyboardInterrupt, saying what was finished, when Ctrl-C is pressed.
+    """
+    store = request.store
+    missing = plan.missing(store, request.exclusive_timing)
+    jobs = request.jobs_on(plan.device, plan.suite.threads)
+    expected = estimate(plan, missing, store, LONG_WORK)
+    if missing:
+        errors.print(f"Expected: {total_text(expected, jobs)}.")
+    try:
+        names = {
+            key: printable(f"{name}, seed {seed}")
+            for name, keys in keys_by_row(plan).items()
+            for seed, key in keys.items()
+        }
+        with progress(errors, names, Forecast(missing, expected, jobs)) as report:
+            outcomes = execute(missing, store, jobs, report)
+    except KeyboardInterrupt:
+        left = len(plan.missing(store, request.exclusive_timing))
+        raise KeyboardInterrupt(
+            f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
+            "The same command goes on from there."
+        ) from None
+    return outcomes
+
+
+def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store, errors: Console) -> None:
+    """A line for each row that failed: where, why, and the command that shows more."""
+    failed = {o.cell.key: o.reason for o in outcomes if o.status == "failed"}
+    elsewhere = "" if store.root == default_store().absolute() else f" --store {shlex.quote(str(store.root))}"
+    for name, keys in keys_by_row(plan).items():
+        seeds = [seed for seed, key in keys.items() if key in failed]
+        if seeds:
+            at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            key = keys[seeds[0]]
+            hint = f"see: mubench show record {key[:SHORT]}{elsewhere}"
+            errors.print(printable(f"{name} failed at {at}: {failed[key]}; {hint}"))

@@ -1,0 +1,30 @@
+"""What decides how long a cell takes, as plain data to be hashed into a key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mubench.planning.cell import Cell, Setting
+
+
+def rate_facts(setting: Setting) -> dict[str, Any]:
+    """What decides how many images a second are trained by the recipe."""
+    return {
+        "data": setting.data.digest,
+        "model": [setting.model.name, setting.model.source],
+        "batch_size": setting.batch_size,
+        "precision": setting.precision,
+        "device": setting.device,
+        "threads": setting.threads,
+    }
+
+
+def timing_facts(setting: Setting, cell: Cell) -> dict[str, Any]:
+    """What decides how long a cell takes; the same for all seeds. Originals know no forget set."""
+    return {
+        **rate_facts(setting),
+        "recipe": setting.recipe.model_dump(),
+        "method": cell.spec.name if cell.spec else None,
+        "parameters": cell.parameters,
+        "forget": setting.forget.model_dump(by_alias=True) if cell.spec else None,
+    }

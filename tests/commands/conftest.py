@@ -1,0 +1,25 @@
+"""Commands called in this process, in an empty folder, on made-up images."""
+
+import pytest
+from click.testing import CliRunner
+
+from mubench.cli import main
+
+
+@pytest.fixture
+def call(home, made_up, no_pictures):
+    """`call(*words)` -> (exit code, stdout, stderr)."""
+
+    def invoke(*words):
+        result = CliRunner().invoke(main, [str(w) for w in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return invoke
+
+
+@pytest.fixture
+def run(call, suite_file):
+    """`run(*words, change="")`: `mubench run` of the tiny suite in this process."""
+    return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
