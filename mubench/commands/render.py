@@ -57,7 +57,8 @@ def show(
 
 
 def _any_result(cells: pd.DataFrame) -> bool:
-    return bool(cells["status"].isin([Status.OK, Status.FAILED]).any())
+    """Whether any cell has numbers or failed, rows without cells aside."""
+    return bool((cells["key"].notna() & (cells["status"] != Status.MISSING)).any())
 
 
 def render_again(

@@ -148,14 +148,14 @@ def _computed(
     metrics: Mapping[str, MetricSpec],
     options: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[int, dict[str, Any]], str]:
-    """Seed -> the numbers of a record; or none, and why they could not be computed."""
+    """Seed -> the numbers of its record; or none, and why they could not be computed."""
     seeds = sorted(records)
     # metrics that compare with Retrain need it at every seed of the row
     targets = [references[s] for s in seeds] if all(s in references for s in seeds) else []
     try:
         values = row_values([records[s] for s in seeds], targets, store, metrics, options)
-    except Exception as error:  # a plugin's metric may raise anything; the other rows have their numbers
-        return {}, f"metrics: {type(error).__name__}: {error}"
+    except ValueError as error:  # the other rows have their numbers
+        return {}, f"{type(error).__name__}: {error}"
     return {
         seed: {**numbers, **_notes(records[seed]), **_cost(records[seed])}
         for seed, numbers in zip(seeds, values, strict=True)

@@ -33,7 +33,7 @@ def row_values(
 ) -> list[dict[str, float]]:
     """All values of a row, a dict per record; references: Retrain's records of the same seeds, or none.
 
-    Raises ValueError as `evaluate_row`.
+    Raises ValueError, naming the metric, for whatever a metric raises.
     """
     values: list[dict[str, float]] = [{} for _ in records]
     rows: list[Outputs] = []
@@ -47,7 +47,10 @@ def row_values(
         if result is None:
             if not rows:  # read once, and only if a metric is new
                 rows, targets = [_checked(r) for r in records], [_checked(r) for r in references]
-            result = evaluate_metric(spec, rows, targets, given)
+            try:
+                result = evaluate_metric(spec, rows, targets, given)
+            except Exception as error:  # a plugin may raise anything
+                raise ValueError(f"metric {name!r}: {type(error).__name__}: {error}") from error
             store.save_json("metrics", key, result)
         merge_values(values, name, result)
     return values

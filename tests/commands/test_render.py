@@ -146,6 +146,29 @@ def test_a_plugin_gets_its_column_its_notes_and_no_praise_for_doing_nothing(ran,
     assert (out / "table.md").read_text(encoding="utf-8") == table
 
 
+def test_a_metric_that_raises_fails_its_rows_and_not_the_table(ran, home, plugin_file):
+    out = ran()
+    picky = """
+    from mubench import metric
+
+    @metric("picky", title="Picky", better="higher")
+    def picky(outputs):
+        "Always fails."
+        raise LookupError("unsure")
+    """
+
+    code, output = invoke("render", home / "tiny.toml", "--plugin", plugin_file(picky), "--out", "other")
+
+    assert code == 1
+    table = pd.read_csv(home / "other" / "cells.csv")
+    assert (table["status"] == "FAILED").all()
+    assert table["reason"].str.startswith("ValueError: metric 'picky': LookupError: unsure").all()
+    # numbers that an earlier rendering has do not go
+    code, output = invoke("render", home / "tiny.toml", "--plugin", plugin_file(picky), "--out", out)
+    assert code == 0, output
+    assert cells(out)["ua"].notna().all()
+
+
 def edited(**changes):
     return lambda manifest: {**manifest, **changes}
 

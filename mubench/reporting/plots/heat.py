@@ -43,9 +43,9 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
     figure = style.figure(height, layout="constrained")
     ax = figure.add_subplot()
     values = wide.to_numpy(float)
-    known = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)]
     # One method far astray must not make all others equally pale: the darkest colour is "or more".
-    top = max(float(known[style.within(known, 0.0)].max(initial=0.0)), 0.01)
+    top = max(float(finite[style.within(finite, 0.0)].max(initial=0.0)), 0.01)
     mesh = ax.pcolormesh(values, cmap="Blues", vmin=0, vmax=top, edgecolors="white", linewidth=1)
     # The mean is no class: a line sets it apart.
     ax.axhline(len(wide) - 1, color="black", linewidth=1)
@@ -60,7 +60,7 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
         mesh,
         ax=ax,
         location="bottom",
-        extend="max" if (known > top).any() else "neither",
+        extend="max" if (finite > top).any() else "neither",
         fraction=0.3 / height,
         aspect=40,
         pad=0.1 / height,
