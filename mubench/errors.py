@@ -71,3 +71,8 @@ def error_context(place: str) -> Iterator[None]:
         yield
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from error
+
+
+def one_line(text: str) -> str:
+    """`text` in one line with single spaces, for tables and files; other control characters are escaped."""
+    return printable(" ".join(text.split()))

@@ -113,4 +113,4 @@ def keys():
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Tables without plots, which take seconds."""
-    monkeypatch.setattr("mubench.reporting.render.draw", lambda *_: [])
+    monkeypatch.setattr("mubench.reporting.results.write_plots", lambda *_: [])

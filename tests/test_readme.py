@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_the_gate_runs_exactly_the_readmes_test_command() -> None:
 
 
 def test_the_readmes_table_is_the_one_the_program_wrote() -> None:
-    written = (ROOT / "results" / "digits-random-50" / "table.md").read_text(encoding="utf-8")
+    written = (ROOT / "results" / "published" / "digits-random-50" / "table.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- table -->\n(.*?)\n<!-- /table -->", README, re.S)
     assert shown is not None
     assert shown.group(1).strip() == written.strip()
@@ -48,10 +49,25 @@ def test_every_command_and_option_of_the_readme_exists() -> None:
 
 @pytest.mark.parametrize("name", ["half-hearted"])
 def test_the_readmes_plugin_loads(name: str, tmp_path: Path) -> None:
-    from mubench.discovery.methods import load_plugin
+    from mubench.discovery.find import load_plugin
 
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     file = tmp_path / "half_hearted.py"
     file.write_text(code, encoding="utf-8")
     (spec,) = load_plugin(file)
     assert (spec.name, spec.sees, spec.parameters[0].name) == (name, ("forget",), "lr")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_git_ignores_what_a_run_writes_but_not_what_is_published(tmp_path: Path) -> None:
+    from mubench.commands.request import Request
+    from mubench.storage.store import Store
+
+    store = Store(tmp_path)
+    folders = [Request("digits-random-50", store, publish=publish).folder for publish in (False, True)]
+    assert folders == [Path("results/digits-random-50"), Path("results/published/digits-random-50")]
+    paths = [str(folder / "table.md") for folder in folders]
+    done = subprocess.run(
+        ["git", "check-ignore", "--no-index", *paths], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == paths[:1]

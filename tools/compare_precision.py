@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from mubench.reporting.summary import floor_bands, reference
+from mubench.reporting.summary import summarise
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -25,9 +25,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def main(first: Path, second: Path) -> None:
     """Print the Avg. Gap (SVC) and Avg. Gap of each row in results FIRST and SECOND."""
     tables = [pd.read_csv(folder / "table.csv", index_col="method") for folder in (first, second)]
-    cells = pd.read_csv(first / "cells.csv")
-    bands = floor_bands(cells)
-    rows = tables[0].index.intersection(tables[1].index, sort=False).drop(reference(cells))
+    summary = summarise(pd.read_csv(first / "cells.csv"))
+    bands = summary.bands
+    rows = tables[0].index.intersection(tables[1].index, sort=False).drop(summary.reference)
     titles = {"avg_gap_svc": "Avg. Gap (SVC)", "avg_gap": "Avg. Gap"}
     click.echo("| method |" + "".join(f" {t}, first | second | difference |" for t in titles.values()))
     click.echo("| :-- |" + " --: |" * 3 * len(titles))

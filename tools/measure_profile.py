@@ -19,6 +19,8 @@ import click  # noqa: E402
 from mubench.commands.request import Request, prepare  # noqa: E402
 from mubench.planning.device import default_jobs  # noqa: E402
 from mubench.reporting import results  # noqa: E402
+from mubench.reporting.cells import cells_frame, row_histograms  # noqa: E402
+from mubench.reporting.render import make_report  # noqa: E402
 from mubench.running.executor import execute  # noqa: E402
 from mubench.storage.store import Store  # noqa: E402
 
@@ -43,11 +45,13 @@ def main(name: str) -> None:
         jobs = default_jobs(plan.device, plan.suite.threads)
         with part("workers"):
             execute(plan.missing(store), store, jobs)
-        found = results.from_plan(plan, name, {})
+        manifest = results.from_plan(plan, name, {})
         with part("attacks and other metrics"):
-            cells = results.cells_frame(found, store)
+            cells = cells_frame(manifest, store, request.catalogue.metrics)
         with part("rendering (tables and plots)"):
-            results.write(found, store, Path(folder) / "out", cells)
+            report = make_report(cells, caption=manifest.title, notes=manifest.captions)
+            out = Path(folder) / "out"
+            results.write(manifest, report, row_histograms(manifest, store, out), out)
         whole = time.perf_counter() - started
         costs = [r.about["cost"]["seconds"] for c in plan.cells if (r := store.get(c.key))]
         with part("start of a worker"):

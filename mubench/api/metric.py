@@ -11,6 +11,7 @@ from mubench.api.spec import Spec, doc_of, mark
 
 Needs = Literal["cell", "pair", "row", "row_pair"]
 Better = Literal["reference", "higher", "lower"]
+Gap = Literal["", "accuracy", "attack"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -27,17 +28,26 @@ class MetricSpec(Spec):
 
     name: its key in cells.csv; other keys it returns are recorded as `<name>_<key>`.
     title: the column's heading. better: what a good value is; "reference" means Retrain's.
-    needs: what the function is given, see `metric`. gap: whether it can enter the Avg. Gap.
+    needs: what the function is given, see `metric`. gap: "accuracy" enters every Avg. Gap; each "attack"
+    has an Avg. Gap of itself and the accuracies. column: its place in the table from left to right, where
+    the built-in ones are 10 to 60; None: cells.csv only.
     """
 
     title: str
     better: Better
     needs: Needs
-    gap: bool
+    gap: Gap = ""
+    column: int | None = None
 
 
 def metric(
-    name: str, *, title: str, better: Better, needs: Needs = "cell", gap: bool = False
+    name: str,
+    *,
+    title: str,
+    better: Better,
+    needs: Needs = "cell",
+    gap: Gap = "",
+    column: int | None = None,
 ) -> Callable[[F], F]:
     """Declare a metric. What the function is called with follows from `needs`:
 
@@ -56,9 +66,12 @@ def metric(
 
     def declare(function: F) -> F:
         where = f"metric {name!r} ({function.__name__})"
-        for value, allowed, what in ((better, get_args(Better), "better"), (needs, get_args(Needs), "needs")):
-            if value not in allowed:
-                raise TypeError(f"{where}: {what} is {value!r}; it may be {', '.join(allowed)}")
+        for value, kind, what in ((better, Better, "better"), (needs, Needs, "needs"), (gap, Gap, "gap")):
+            if value not in get_args(kind):
+                allowed = ", ".join(filter(None, get_args(kind)))
+                raise TypeError(f"{where}: {what} is {value!r}; it may be {allowed}")
+        if gap and column is None:
+            raise TypeError(f"{where}: what enters the Avg. Gap needs a column, as column=100")
         spec = MetricSpec(
             name=name,
             function=function.__name__,
@@ -68,6 +81,7 @@ def metric(
             better=better,
             needs=needs,
             gap=gap,
+            column=column,
         )
         mark(function, spec)
         return function

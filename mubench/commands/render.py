@@ -1,28 +1,64 @@
-"""`mubench render`: tables and plots again, from what is stored."""
+"""`mubench render`: tables and plots again, from a folder of results and what the store has of it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from mubench.api.metric import MetricSpec
 from mubench.commands.request import Request, prepare
+from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
-from mubench.errors import UsageError
-from mubench.reporting import results
-from mubench.reporting.render import terminal_table
+from mubench.errors import UsageError, printable
+from mubench.planning.rows import Status
+from mubench.reporting import formats, results
+from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
+from mubench.reporting.columns import Columns
+from mubench.reporting.manifest import FILE, Manifest, read_manifest
+from mubench.reporting.render import make_report
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _show(found: results.Results, store: Store, folder: Path, console: Console, errors: Console) -> int:
-    cells = results.cells_frame(found, store)
-    # first of all, lest a full disk keep it from who waited for it
-    console.print(terminal_table(cells, caption=found.title, notes=results.captions(found, store)))
-    results.write(found, store, folder, cells)
-    return 1 if cells["status"].isin(["FAILED", "missing"]).any() else 0
+def show(
+    manifest: Manifest,
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    folder: Path,
+    console: Console,
+    source: Path | None = None,
+    kept: Kept | None = None,
+) -> int:
+    """Print the table of a manifest and write it with all that belongs to it into `folder`.
+
+    source: the folder of an earlier rendering, with the histograms; unless given, `folder`.
+    kept: the numbers of cells whose records the store may lack. Returns 1 if a cell has none.
+    """
+    manifest = manifest.with_columns(Columns.of(metrics.values()))
+    cells = cells_frame(manifest, store, metrics, kept)
+    if not _any_result(cells):
+        raise UsageError(
+            f"nothing to render of {printable(manifest.title)!r}: the store has none of its records and "
+            f"{source or folder} none of its numbers; `mubench run` makes them"
+        )
+    manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
+    columns = Columns(tuple(manifest.columns))
+    report = make_report(cells, caption=manifest.title, notes=manifest.captions, columns=columns)
+    # printed before anything is written: a full disk must not keep the table from being seen
+    console.print(formats.terminal(report.table))
+    results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)
+    return 1 if cells["status"].isin([Status.FAILED, Status.MISSING]).any() else 0
+
+
+def _any_result(cells: pd.DataFrame) -> bool:
+    """Whether any cell has numbers or failed, rows without cells aside."""
+    return bool((cells["key"].notna() & (cells["status"] != Status.MISSING)).any())
 
 
 def render_again(
@@ -34,13 +70,23 @@ def render_again(
     profile: str | None = None,
     out: Path | None = None,
 ) -> int:
-    """Render a suite, or the folder an earlier run wrote, from the store alone."""
+    """Render a suite, or the folder an earlier run wrote, training nothing.
+
+    Raises UsageError if there is nothing to render.
+    """
     if Path(target).is_dir() and target not in suite_files():
         if profile or plugins:
             raise UsageError("a folder is rendered as it was run; --profile and --plugin go with a suite")
-        return _show(results.from_folder(Path(target)), store, out or Path(target), console, console)
+        source = Path(target)
+        manifest, metrics = read_manifest(source), Catalogue().metrics
+        kept = kept_cells(source)
+        return show(manifest, store, metrics, out or source, console, source, kept)
     if re.search(r"[/\\]", target) and not Path(target).exists():
         raise UsageError(f"{target}: there is no such folder or suite file")
     request = Request(target, store, plugins=plugins, profile=profile, out=out)
-    found = results.from_plan(prepare(request), request.name, request.marks)
-    return _show(found, store, request.folder, console, console)
+    manifest = results.from_plan(prepare(request), request.name, request.marks)
+    kept = kept_cells(request.folder)
+    if kept.keys() & set(manifest.keys) and (request.folder / FILE).exists():
+        manifest = manifest.model_copy(update={"hardware": read_manifest(request.folder).hardware})
+    metrics = request.catalogue.metrics
+    return show(manifest, store, metrics, request.folder, console, kept=kept)

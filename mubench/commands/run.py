@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from mubench.commands.render import _show
+from mubench.commands.render import show
 from mubench.commands.request import Request, prepare
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
@@ -30,8 +30,8 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         f"store; {plan.device}, {plan.precision}, {jobs} at once"
     )
     outcomes = run_missing(plan, request, errors)
-    found = results.from_plan(plan, request.name, request.marks)
-    code = _show(found, request.store, request.folder, console, errors)
+    manifest = results.from_plan(plan, request.name, request.marks)
+    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console)
     report_failures(plan, outcomes, request.store, errors)
     errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
     return code

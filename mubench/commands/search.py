@@ -20,6 +20,7 @@ from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan
 from mubench.planning.suite import EVERY, ClassForget, Suite, Variant
+from mubench.reporting.columns import installed
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 from mubench.streams import stream_seed
@@ -137,14 +138,16 @@ def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
     gaps of UA, RA and TA decide, the columns of the paper's Table 5.
     A trial that failed at a seed has no score and comes last.
     """
-    wanted = {n: m for n, m in Catalogue().metrics.items() if n in ("ua", "ra", "ta", "mia", "mia_svc")}
+    metrics, columns = Catalogue().metrics, installed()
+    wanted = {column.name: metrics[column.name] for column in columns.metrics if column.gap}
+    options = {name: given for name, given in plan.suite.metrics.items() if name in wanted}
 
     def values(keys: Mapping[int, str]) -> list[dict[str, float]] | None:
         records = [store.get(k) for k in keys.values()]
         outputs = [_on_validation(r.outputs()) for r in records if r]
-        return evaluate_row(wanted, outputs, (), plan.suite.metrics) if len(outputs) == len(keys) else None
+        return evaluate_row(wanted, outputs, (), options) if len(outputs) == len(keys) else None
 
-    counted = ("ua", "ra", "ta") if plan.suite.forget.scenario == "class" else ("ua", "ra", "ta", "mia_svc")
+    counted = columns.accuracies if plan.suite.forget.scenario == "class" else columns.headline.metrics
     (block,) = plan.blocks
     rows = {r.name: r for r in block.rows}
     reference = values(next(r.keys for r in block.rows if r.role == "reference"))

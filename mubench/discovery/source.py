@@ -24,7 +24,7 @@ FOLLOWED = (
     "mubench.api.scores",
 )
 # Keywords of a declaration that decide no number.
-SILENT = ("cite", "search", "title")
+SILENT = ("cite", "search", "title", "better", "gap", "column")
 DECLARATIONS = ("method", "metric", "dataset", "model")
 
 

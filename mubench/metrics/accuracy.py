@@ -14,7 +14,7 @@ def accuracy(logits: Logits, labels: Labels) -> float:
     return 100.0 * int(correctness(logits, labels).sum()) / len(labels)
 
 
-@metric("ua", title="UA", better="reference", gap=True)
+@metric("ua", title="UA", better="reference", gap="accuracy", column=10)
 def ua(outputs: Outputs) -> float:
     """Unlearning accuracy: 100 - accuracy on the forget set."""
     logits, labels = outputs.of("forget")
@@ -22,19 +22,19 @@ def ua(outputs: Outputs) -> float:
     return 100.0 * (len(labels) - int(correctness(logits, labels).sum())) / len(labels)
 
 
-@metric("ra", title="RA", better="reference", gap=True)
+@metric("ra", title="RA", better="reference", gap="accuracy", column=20)
 def ra(outputs: Outputs) -> float:
     """Accuracy on the retain set."""
     return accuracy(*outputs.of("retain"))
 
 
-@metric("ta", title="TA", better="reference", gap=True)
+@metric("ta", title="TA", better="reference", gap="accuracy", column=30)
 def ta(outputs: Outputs) -> float:
     """Accuracy on the test images, in class forgetting on those of the remaining classes."""
     return accuracy(*outputs.of("test"))
 
 
-@metric("fta", title="TA (forgotten)", better="reference")
+@metric("fta", title="Forgotten TA", better="reference", column=40)
 def fta(outputs: Outputs) -> dict[str, float]:
     """Accuracy on the forgotten classes' test images; absent if no class is forgotten."""
     labels = outputs.labels["test"]

@@ -61,14 +61,16 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
     return 100.0 * int(_nonmember(machine, targets).sum()) / len(targets)
 
 
-@metric("mia_svc", title="MIA-SVC", better="reference", gap=True)
-def mia_svc(outputs: Outputs) -> float:
+@metric("mia_svc", title="MIA-SVC", better="reference", gap="attack", column=60)
+def mia_svc(outputs: Outputs) -> dict[str, float]:
     """Percent of the forget set that the published SVC attack calls non-member; fitted per seed.
 
     Both sides are equally large, n = min(|retain|, |test|): members are the *first* n images of retain
     in their stored order and, as in the published code, non-members all test images. Where retain is
     the smaller, which the published settings never meet, the first n test images serve: unequal
     sides would make the larger one the SVC's answer to everything.
+
+    Diagnostic: `merged` (1 if near-equal points were merged; absent otherwise).
     """
 
     def probability(name: SetName, first: int | None = None) -> Floats:
@@ -78,4 +80,5 @@ def mia_svc(outputs: Outputs) -> float:
         return out
 
     n = min(len(outputs.of(name)[1]) for name in ("retain", "test"))
-    return share_of_nonmembers(probability("retain", n), probability("test", n), probability("forget"))
+    share = share_of_nonmembers(probability("retain", n), probability("test", n), probability("forget"))
+    return {"mia_svc": share, **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {})}

@@ -107,7 +107,7 @@ def _join(parts: Sequence[Scored]) -> Scored:
     return np.concatenate([s for s, _ in parts]), np.concatenate([y for _, y in parts])
 
 
-@metric("mia", title="MIA", better="reference", needs="row", gap=True)
+@metric("mia", title="MIA", better="reference", needs="row", gap="attack", column=50)
 def mia(
     rows: Sequence[Outputs], *, statistic: str = "confidence", classwise: bool = False, pool: bool = True
 ) -> list[dict[str, float]]:

@@ -39,14 +39,32 @@ def evaluate_row(
     if references and len(references) != len(rows):
         raise ValueError(f"{len(rows)} seeds have {len(references)} references")
     for outputs in (*rows, *references):
-        _check(outputs)
+        check_outputs(outputs)
     values: list[dict[str, float]] = [{} for _ in rows]
     for one in metrics.values():
-        given = one.bind(options.get(one.name, {}), f"metric {one.name!r}")
         if rows and (references or one.needs in ("cell", "row")):
-            for target, result in zip(values, _call(one, rows, references, given), strict=True):
-                _merge(target, one, result)
+            merge_values(values, one.name, evaluate_metric(one, rows, references, options.get(one.name, {})))
     return values
+
+
+def evaluate_metric(
+    one: MetricSpec, rows: Sequence[Outputs], references: Sequence[Outputs], options: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    """One metric's value and diagnostics, by their names in cells.csv: a dict per seed.
+
+    Raises ValueError for a wrong option, if the metric gives NaN, or not one result per seed.
+    """
+    results = _call(one, rows, references, one.bind(options, f"metric {one.name!r}"))
+    return [_named(one, result) for result in results]
+
+
+def merge_values(values: Sequence[dict[str, float]], name: str, more: Sequence[Mapping[str, float]]) -> None:
+    """Add what the metric `name` gave to the values by seed; ValueError if another gave the same key."""
+    for target, named in zip(values, more, strict=True):
+        for key in named:
+            if key in target:
+                raise ValueError(f"metric {name!r} gives {key!r}, which another metric already gives")
+        target.update(named)
 
 
 def _call(
@@ -66,20 +84,21 @@ def _call(
     return list(results)
 
 
-def _merge(target: dict[str, float], one: MetricSpec, result: Any) -> None:
-    named = result if isinstance(result, Mapping) else {one.name: result}
-    for key, value in named.items():
-        full = key if key == one.name else f"{one.name}_{key}"
-        if full in target:
-            raise ValueError(f"metric {one.name!r} gives {full!r}, which another metric already gives")
-        number = float(value)
+def _named(one: MetricSpec, result: Any) -> dict[str, float]:
+    values = {}
+    for key, value in (result if isinstance(result, Mapping) else {one.name: result}).items():
+        full, number = key if key == one.name else f"{one.name}_{key}", float(value)
         if not math.isfinite(number):
             raise ValueError(f"metric {one.name!r} gives {full} = {number}; leave out what does not exist")
-        target[full] = number
+        values[full] = number
+    return values
 
 
-def _check(outputs: Outputs) -> None:
-    """A model that says NaN has no accuracy and no rank: refuse it rather than score it."""
+def check_outputs(outputs: Outputs) -> None:
+    """Refuse what cannot be scored: a model whose logits are NaN has no accuracy and no rank.
+
+    Raises ValueError for logits that are not finite, a label that is no class, an empty set.
+    """
     for name in ("forget", "retain", "test"):
         if not len(outputs.of(name)[0]):
             raise ValueError(f"outputs: {name} is empty")

@@ -3,34 +3,69 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import pandas as pd
 from rich import box
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table as Grid
 from rich.text import Text
 
-from mubench.reporting.tables import Cell, Table
+from mubench.reporting.tables import Table, TextCell
+
+
+@dataclass(frozen=True)
+class _Terminal:
+    """A table for rich: where it is too wide, its columns are spread over several grids."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table, words = self.table, self.table.labels
+        columns = list(zip(table.header, *([c.text for c in row] for row in table.rows), strict=True))
+        widths = [max(Text(_tight(text)).cell_len for text in column) + 3 for column in columns]
+        room = options.max_width - sum(widths[:words])
+        parts: list[list[int]] = []
+        left = 0
+        for i in range(words, len(columns)):
+            if not parts or left < widths[i]:
+                parts.append([])
+                left = room
+            parts[-1].append(i)
+            left -= widths[i]
+        for part in parts or [[]]:
+            yield _grid(table, [*range(words), *part])
+
+
+def _tight(text: str) -> str:
+    return text.replace("± ", "±")
+
+
+def _grid(table: Table, columns: list[int]) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i in columns:
+        # Text and not str, in which rich would read [brackets] as markup.
+        grid.add_column(
+            Text(table.header[i]), justify="left" if i < table.labels else "right", overflow="fold"
+        )
+    for number, row in enumerate(table.rows):
+        if number in table.blocks[1:]:
+            grid.add_section()
+        grid.add_row(*(Text(_tight(row[i].text), "bold" if row[i].bold else "") for i in columns))
+    return grid
 
 
 def terminal(table: Table) -> Group:
     """For a rich console: the grid, the caption and the notes."""
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, title in enumerate(table.header):
-        word = i < table.labels
-        grid.add_column(title, justify="left" if word else "right", no_wrap=word, overflow="fold")
-    for number, row in enumerate(table.rows):
-        if number in table.blocks[1:]:
-            grid.add_section()
-        # Without the space after ±, a narrow terminal breaks a cell into mean, ±std and (gap).
-        grid.add_row(*(Text(c.text.replace("± ", "±"), "bold" if c.bold else "") for c in row))
-    return Group(grid, Text(table.caption, "italic"), *(Text(f"- {note}", "dim") for note in table.notes))
+    return Group(
+        _Terminal(table), Text(table.caption, "italic"), *(Text(f"- {note}", "dim") for note in table.notes)
+    )
 
 
 def markdown(table: Table) -> str:
     """A pipe table with the caption and the notes under it, readable as plain text too."""
 
-    def text(cell: Cell) -> str:
+    def text(cell: TextCell) -> str:
         return f"**{_md(cell.text)}**" if cell.bold else _md(cell.text)
 
     lines = [[_md(title) for title in table.header], *([text(c) for c in row] for row in table.rows)]
@@ -50,16 +85,17 @@ def markdown(table: Table) -> str:
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\|*<`])", r"\\\1", " ".join(text.split()))
+    """Text for Markdown: no emphasis, code, HTML, link or image, and no end of a cell."""
+    return re.sub(r"([\\|*_<`]|\](?=[(\[:]))", r"\\\1", text)
 
 
 def latex(table: Table) -> str:
     """A booktabs `tabular` for \\input{}; caption and notes stand above it as comments."""
 
-    def text(cell: Cell) -> str:
+    def text(cell: TextCell) -> str:
         return rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
 
-    said = [f"% {escape(' '.join(line.split()))}" for line in (table.caption, *table.notes)]
+    comments = [f"% {escape(line)}" for line in (table.caption, *table.notes)]
     rules = dict.fromkeys(table.blocks[1:], r"\midrule")
     lines = [" & ".join(map(text, row)) + r" \\" for row in table.rows]
     grid = [
@@ -71,7 +107,7 @@ def latex(table: Table) -> str:
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    return "\n".join([*said, *grid]) + "\n"
+    return "\n".join([*comments, *grid]) + "\n"
 
 
 def latex_standalone(table: Table) -> str:
@@ -132,6 +168,26 @@ def escape(text: str) -> str:
     return "".join(_TEX.get(c) or (c if c.isascii() or re.match("[À-ÖØ-öø-ÿ]", c) else "?") for c in text)
 
 
+_FORMULA = re.compile("'*[=+@\t\r-]")
+
+
+def quoted(text: str) -> str:
+    """The text, with an apostrophe in front if a spreadsheet would take it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unquoted(text: str) -> str:
+    """The text that `quoted` made this of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
 def csv(frame: pd.DataFrame) -> str:
-    """Every digit of every number, so that reading it back gives the same floats; NaN is empty."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Every digit of every number, so that reading it back gives the same floats; NaN is empty.
+
+    Texts are as `quoted` makes them.
+    """
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    safe = frame.copy()
+    for name in texts:
+        safe[name] = [quoted(value) if isinstance(value, str) else value for value in frame[name]]
+    return safe.to_csv(index=False, lineterminator="\n")

@@ -11,23 +11,25 @@ import numpy as np
 MOST_EXACT = 12
 
 
-def _names(mia: str) -> tuple[str, ...]:
-    return ("ua", "ra", "ta", mia)
+# The metrics of the published Avg. Gap.
+FOUR = ("ua", "ra", "ta", "mia")
 
 
-def avg_gap(means: Mapping[str, float], reference: Mapping[str, float], mia: str = "mia") -> float:
-    """Mean over UA, RA, TA and the attack of |method - Retrain|, in points.
+def avg_gap(
+    means: Mapping[str, float], reference: Mapping[str, float], metrics: Sequence[str] = FOUR
+) -> float:
+    """Mean over the metrics of |method - Retrain|, in points.
 
-    means, reference: unrounded means over the seeds, in percent, by metric name. mia: which attack,
-    "mia" or "mia_svc". Raises KeyError if one of the four is missing.
+    means, reference: unrounded means over the seeds, in percent, by metric name. Raises KeyError if
+    one of the metrics is missing.
     """
-    return sum(abs(means[name] - reference[name]) for name in _names(mia)) / 4.0
+    return sum(abs(means[name] - reference[name]) for name in metrics) / float(len(metrics))
 
 
 def floor_band(
     first: Sequence[Mapping[str, float]],
     second: Sequence[Mapping[str, float]],
-    mia: str = "mia",
+    metrics: Sequence[str] = FOUR,
     quantile: float = 0.95,
 ) -> float:
     """The Avg. Gap, in points, that one Retrain seldom exceeds when measured against another.
@@ -42,8 +44,7 @@ def floor_band(
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"a band needs the same seeds twice, not {len(first)} and {len(second)}")
-    names = _names(mia)
-    apart = np.array([[a[n] - b[n] for n in names] for a, b in zip(first, second, strict=True)])
+    apart = np.array([[a[n] - b[n] for n in metrics] for a, b in zip(first, second, strict=True)])
     # To swap a seed's two Retrains is to turn the sign of its differences.
     if len(first) <= MOST_EXACT:
         signs = np.array(list(product((1.0, -1.0), repeat=len(first))))

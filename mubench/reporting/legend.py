@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from mubench.reporting.summary import floor_bands, reference
+from mubench.errors import one_line
+from mubench.planning.rows import Status
+from mubench.reporting.columns import AvgGap, Columns
+from mubench.reporting.summary import Summary
 
 _LINE = 160
 
 
-def legend(cells: pd.DataFrame, numbers: pd.DataFrame, about: pd.DataFrame) -> list[str]:
-    """The lines that these cells call for, in reading order.
-
-    numbers: their summary with the method as index; about: their `rows`.
-    """
-    name = reference(cells)
-    ok = about[about["status"] == "ok"]
+def legend(summary: Summary) -> list[str]:
+    """The lines that a summary calls for, in reading order."""
+    name, ok = summary.reference, summary.ok
     lines = []
     if len(ok):
-        compared = [bold(ok, name), _gap(name)] if name in ok.index else []
-        lines += [cell(ok, name), *compared, _time(ok, name), *_floor(cells, numbers)]
+        gaps = avg_gaps(summary.columns, name, summary.columns.gaps)
+        compared = [*bold(summary), *gaps] if name in ok.index else []
+        lines += [cell(ok, name), *compared, _time(ok, name), *_floor(summary)]
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
-    if about.loc[name, "status"] != "ok":
+    lines += [*merged(summary.cells), *idle(summary)]
+    if summary.rows.loc[name, "status"] != Status.OK:
         lines.append(f"{name} has no numbers, so nothing can be compared with it: no gaps are shown.")
-    bad = about[about["status"] != "ok"]
-    lines += [one_line(f"{row}: {bad.loc[row, 'status']}. {bad.loc[row, 'reason']}") for row in bad.index]
+    bad = summary.rows[summary.rows["status"] != Status.OK]
+    lines += [clipped(f"{row}: {bad.loc[row, 'status']}. {bad.loc[row, 'reason']}") for row in bad.index]
     return lines
 
 
-def one_line(text: str) -> str:
+def clipped(text: str) -> str:
     """The text on one line of at most 160 characters."""
-    flat = " ".join(text.split())
+    flat = one_line(text)
     return flat if len(flat) <= _LINE else flat[: _LINE - 1].rstrip() + "…"
 
 
 def cell(ok: pd.DataFrame, name: str) -> str:
-    """How to read a cell. ok: `rows` that have numbers; name: the reference."""
+    """How to read a cell. ok: the rows that have numbers; name: the reference."""
     low, high = ok["seeds"].min(), ok["seeds"].max()
     gap = f" (absolute difference from {name})" if name in ok.index else ""
     if high == 1:
@@ -45,19 +48,37 @@ def cell(ok: pd.DataFrame, name: str) -> str:
     return f"Cells: mean ± standard deviation over {seeds} seeds, in percent{gap}."
 
 
-def bold(ok: pd.DataFrame, name: str, place: str = "its column") -> str:
-    """What bold means: the smallest difference from the reference in `place`."""
-    beside = ", ".join([str(row) for row in ok.index[ok["role"] != "method"]])
-    return f"Bold: the smallest difference from {name} in {place}, which is not the largest value" + (
-        f"; {beside} do not compete." if beside else "."
-    )
+def bold(summary: Summary, place: str = "its column") -> list[str]:
+    """What bold means in `place`; nothing where fewer than two rows compete."""
+    ok, name = summary.ok, summary.reference
+    if ok["competes"].sum() < 2:
+        return []
+    line = f"Bold: the smallest difference from {name} in {place}, which is not the largest value"
+    for better in ("higher", "lower"):
+        titles = [c.title for c in summary.columns.metrics if c.better == better]
+        if titles:
+            line += f", but the {better.replace('er', 'est')} value of {_and(titles)}"
+    beside = ", ".join([str(row) for row in ok.index[~ok["competes"]]])
+    return [line + (f"; {beside} do not compete." if beside else ".")]
 
 
-def _gap(name: str) -> str:
-    return (
-        f"Avg. Gap: mean of the absolute differences from {name} in UA, RA, TA and MIA, from unrounded "
-        "means over the seeds; Avg. Gap (SVC) has MIA-SVC in place of MIA."
+def avg_gaps(columns: Columns, name: str, gaps: Sequence[AvgGap]) -> list[str]:
+    """What the Avg. Gaps are, in one line."""
+    if not gaps:
+        return []
+    titles = columns.titles()
+    first, *others = gaps
+    line = (
+        f"{first.title}: mean of the absolute differences from {name} in "
+        f"{_and([titles[m] for m in first.metrics])}, from unrounded means over the seeds"
     )
+    for gap in others:
+        line += f"; {gap.title} has {titles[gap.attack]} in place of {titles[first.attack]}"
+    return [line + "."]
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _time(ok: pd.DataFrame, name: str) -> str:
@@ -65,13 +86,33 @@ def _time(ok: pd.DataFrame, name: str) -> str:
     return f"RTE: run time of the method alone{share}, in seconds or minutes:seconds."
 
 
-def _floor(cells: pd.DataFrame, numbers: pd.DataFrame) -> list[str]:
-    bands = floor_bands(cells)
-    if not bands:
+def _floor(summary: Summary) -> list[str]:
+    if not summary.bands:
         return []
-    row = numbers.loc[cells.loc[cells["role"] == "floor", "method"].iloc[0]]
+    row = summary.numbers.loc[summary.rows.index[summary.rows["role"] == "floor"][0]]
+    first, *others = summary.columns.gaps
+
+    def values(of: pd.Series[float] | dict[str, float]) -> str:
+        more = [f" ({g.title.partition('(')[2].rstrip(')')} {of[g.name]:.2f})" for g in others]
+        return f"{of[first.name]:.2f}{''.join(more)}"
+
     return [
-        f"Noise floor: a second {reference(cells)}'s Avg. Gap is {row['avg_gap']:.2f} (SVC "
-        f"{row['avg_gap_svc']:.2f}); gaps below the band of {bands['avg_gap']:.2f} (SVC "
-        f"{bands['avg_gap_svc']:.2f}) are not distinguishable from retraining again."
+        f"Noise floor: a second {summary.reference}'s {first.title} is {values(row)}; gaps below the band of "
+        f"{values(dict(summary.bands))} are not distinguishable from retraining again."
+    ]
+
+
+def merged(cells: pd.DataFrame) -> list[str]:
+    """What merging near-equal points may have cost MIA-SVC."""
+    if "mia_svc_merged" not in cells or not cells["mia_svc_merged"].eq(1).any():
+        return []
+    return ["MIA-SVC: fitted to near-equal points merged into one; a value may be off by up to 0.04."]
+
+
+def idle(summary: Summary) -> list[str]:
+    """The rows whose method did nothing."""
+    return [
+        f"{row}: the method changed no weight, so its numbers are those of the original model; it does not "
+        "compete."
+        for row in summary.ok.index[summary.ok["idle"]]
     ]

@@ -3,70 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mubench.reporting import classes, formats, tables
+from mubench.reporting.classes import ClassSummary, summarise_classes
+from mubench.reporting.columns import Columns, installed
+from mubench.reporting.histograms import Histograms
 from mubench.reporting.plots.draw import draw, draw_classes
-from mubench.reporting.plots.shown import Histograms
-from mubench.reporting.summary import floor_bands, per_seed_gaps, reference, rows, summarise
+from mubench.reporting.summary import Summary, shown_columns, summarise
 from mubench.storage.files import write_atomic
 
-if TYPE_CHECKING:
-    from rich.console import Group
 
-__all__ = ["Histograms", "floor_bands", "per_seed_gaps", "render", "rows", "summarise", "terminal_table"]
+@dataclass(frozen=True)
+class Report:
+    """The summary of some cells and the table made of it: everything that is printed or drawn."""
+
+    summary: Summary | ClassSummary
+    table: tables.Table
 
 
-def render(
-    cells: pd.DataFrame,
-    histograms: Histograms,
-    out: Path,
-    *,
-    caption: str,
-    notes: Sequence[str] = (),
-    plots: bool = True,
-) -> list[Path]:
-    """Write the tables, and the pictures into `out`/plots; returns the paths of what is now there.
+def make_report(
+    cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = (), columns: Columns | None = None
+) -> Report:
+    """Summarise the cells once and make their table.
 
     cells: a line per row of the table and seed, in table order: method, role, seed, status, reason,
-    ua, ra, ta, mia, mia_svc (percent; fta too where a class is forgotten), rte (seconds),
-    rte_shared, and any further numbers, which go to cells.csv as they are. With a column `class`,
-    the class forgotten, they make one table with a block per class.
-    histograms: row -> {"forget", "retain", "test"} -> 1-D log-odds of the true class, all seeds.
-    Every file is replaced whole. The same input gives the same bytes, and unchanged pictures are
-    not drawn again.
+    the metrics (percent), rte (seconds), rte_shared, and any further numbers, which go to cells.csv as
+    they are. With a column `class`, the class forgotten, they make one table with a block per class.
+    columns: those that the metrics declare; unless given, of the installed ones.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
-    classes_apart = "class" in cells
-    table = _table(cells, caption, notes)
-    numbers = classes.summarise(cells) if classes_apart else summarise(cells)
-    gaps = classes.per_seed_gaps(cells) if classes_apart else per_seed_gaps(cells)
+    shown = shown_columns(cells, columns or installed())
+    if "class" in cells:
+        by_class = summarise_classes(cells, shown)
+        return Report(by_class, classes.build(by_class, caption=caption, notes=notes))
+    summary = summarise(cells, shown)
+    return Report(summary, tables.build(summary, caption=caption, notes=notes))
+
+
+def write_tables(report: Report, out: Path) -> list[Path]:
+    """Write the tables and cells.csv, each file whole; returns their paths."""
+    summary, table = report.summary, report.table
+    single = isinstance(summary, Summary)
     texts = {
         "table.md": formats.markdown(table),
         "table.tex": formats.latex(table),
         "table-standalone.tex": formats.latex_standalone(table),
-        "table.csv": formats.csv(numbers),
-        "cells.csv": formats.csv(gaps.astype({"seed": "Int64"})),
+        "table.csv": formats.csv(summary.numbers.reset_index() if single else summary.numbers),
+        "cells.csv": formats.csv(summary.cells.astype({"seed": "Int64"})),
     }
     for name, text in texts.items():
         write_atomic(out / name, text.encode())
-    written = [out / name for name in texts]
-    if not plots:
-        return written
-    if classes_apart:
-        return [*written, *draw_classes(numbers, reference(cells), out / "plots")]
-    return [*written, *draw(cells, histograms, out / "plots")]
+    return [out / name for name in texts]
 
 
-def terminal_table(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Group:
-    """The same table for a rich console, caption and notes included."""
-    return formats.terminal(_table(cells, caption, notes))
-
-
-def _table(cells: pd.DataFrame, caption: str, notes: Sequence[str]) -> tables.Table:
-    build = classes.build if "class" in cells else tables.build
-    return build(cells, caption=caption, notes=notes)
+def write_plots(report: Report, histograms: Histograms, out: Path) -> list[Path]:
+    """Draw the pictures into `out`/plots unless they are there already; returns the paths."""
+    if isinstance(report.summary, ClassSummary):
+        return draw_classes(report.summary, out / "plots")
+    return draw(report.summary, histograms, out / "plots")

@@ -11,30 +11,26 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mubench.errors import one_line
+from mubench.planning.rows import Status
+from mubench.reporting.columns import Columns
 from mubench.reporting.legend import legend
-from mubench.reporting.summary import rows, summarise
+from mubench.reporting.summary import Summary
 
-TITLES = {
-    "ua": "UA",
-    "ra": "RA",
-    "ta": "TA",
-    "fta": "Forgotten TA",
-    "mia": "MIA",
-    "mia_svc": "MIA-SVC",
-    "avg_gap": "Avg. Gap",
-    "avg_gap_svc": "Avg. Gap (SVC)",
-    "rte": "RTE",
-}
 # From here on a time reads better in minutes.
 _MINUTES_FROM = 100.0
 
 
 @dataclass(frozen=True)
-class Cell:
+class TextCell:
     """Plain text; a renderer escapes it and makes it bold."""
 
     text: str
     bold: bool = False
+
+    def __post_init__(self) -> None:
+        """Names come from plugins and files: nothing that steers a terminal may pass."""
+        object.__setattr__(self, "text", one_line(self.text))
 
 
 @dataclass(frozen=True)
@@ -45,63 +41,75 @@ class Table:
     """
 
     header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TextCell, ...], ...]
     caption: str
     notes: tuple[str, ...]
     labels: int = 1
     blocks: tuple[int, ...] = ()
 
-
-def build(cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = ()) -> Table:
-    """The table of these cells. Raises ValueError unless exactly one row is the reference."""
-    numbers, about = summarise(cells).set_index("method"), rows(cells)
-    columns = [c for c in TITLES if c in numbers]
-    header = ("Method", *(TITLES[c] for c in columns))
-    said = (*legend(cells, numbers, about), *notes)
-    return Table(header, tuple(body(numbers, about, columns)), caption, said)
+    def __post_init__(self) -> None:
+        """As for `TextCell`, each text on a line of its own."""
+        object.__setattr__(self, "header", tuple(map(one_line, self.header)))
+        object.__setattr__(self, "caption", one_line(self.caption))
+        object.__setattr__(self, "notes", tuple(map(one_line, self.notes)))
 
 
-def body(numbers: pd.DataFrame, about: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Cell, ...]]:
-    """The rows of a table or a block: the method's name and these columns.
+def build(summary: Summary, *, caption: str, notes: Sequence[str] = ()) -> Table:
+    """The table of a summary; notes: the lines below the legend."""
+    names = [*summary.columns.names, *(gap.name for gap in summary.columns.gaps), "rte"]
+    titles = {**summary.columns.titles(), "rte": "RTE"}
+    header = ("Method", *(titles[name] for name in names))
+    return Table(header, tuple(body(summary, names)), caption, (*legend(summary), *notes))
 
-    numbers: a summary with the method as index. about: `rows` of the same cells.
-    """
-    candidates = numbers[about["role"] == "method"]
-    # Closest to the reference, never the largest value; a time is a cost, not a distance.
-    best = {c: _smallest(candidates[_distance(c)]) for c in columns if c != "rte"}
+
+def body(summary: Summary, names: Sequence[str]) -> list[tuple[TextCell, ...]]:
+    """The rows of a table or a block: the method's name and these columns."""
+    numbers = summary.numbers
+    candidates = numbers[summary.rows["competes"]]
+    best = {name: _best(candidates, name, summary.columns) for name in names if name != "rte"}
+    compared = {c.name for c in summary.columns.metrics if c.better == "reference"}
     lines = []
-    for name in numbers.index:
-        line = numbers.loc[name]
-        if line["status"] != "ok":
-            texts = [Cell(str(line["status"])), *[Cell("")] * (len(columns) - 1)]
+    for row in numbers.index:
+        line, about = numbers.loc[row], summary.rows.loc[row]
+        if line["status"] != Status.OK:
+            texts = [TextCell(str(line["status"])), *[TextCell("")] * (len(names) - 1)]
         else:
-            own = about.loc[name, "role"] == "reference"
-            mark = "*" if about.loc[name, "rte_shared"] else ""
-            texts = [Cell(_text(c, line, own, mark), name in best.get(c, ())) for c in columns]
-        lines.append((Cell(str(name)), *texts))
+            beside = about["role"] != "reference"
+            mark = "*" if about["rte_shared"] else ""
+            texts = [
+                TextCell(
+                    _text(name, line, beside and name in {*compared, "rte"}, mark), row in best.get(name, ())
+                )
+                for name in names
+            ]
+        lines.append((TextCell(str(row)), *texts))
     return lines
 
 
-def _distance(column: str) -> str:
-    return column if column.startswith("avg_gap") else f"{column}_gap"
+def _best(candidates: pd.DataFrame, name: str, columns: Columns) -> set[str]:
+    """The rows that win a column: two that print the same are equal to the reader; one alone wins nothing.
+
+    Closest to the reference, unless the metric declares that higher or lower is better.
+    """
+    better = next((c.better for c in columns.metrics if c.name == name), "lower")
+    values = candidates[f"{name}_gap" if better == "reference" else name].dropna()
+    if len(values) < 2:
+        return set()
+    printed = {str(row): float(f"{value:.2f}") for row, value in values.items()}
+    best = max(printed.values()) if better == "higher" else min(printed.values())
+    return {row for row, value in printed.items() if value == best}
 
 
-def _smallest(gaps: pd.Series[float]) -> set[str]:
-    """The rows that print the smallest gap: two that print the same are equal to the reader."""
-    printed = {str(name): f"{gap:.2f}" for name, gap in gaps.dropna().items()}
-    least = min(map(float, printed.values()), default=math.nan)
-    return {name for name, text in printed.items() if float(text) == least}
-
-
-def _text(column: str, line: pd.Series[float], own: bool, mark: str) -> str:
-    value = line[column]
+def _text(name: str, line: pd.Series[float], beside: bool, mark: str) -> str:
+    """A cell; beside: with the difference from the reference, or for a time the share of its time."""
+    value = line[name]
     if math.isnan(value):
         return "n/a"
-    if column.startswith("avg_gap"):
+    if f"{name}_std" not in line:
         return f"{value:.2f}"
-    if column == "rte":
-        return seconds(value, line["rte_std"], math.nan if own else line["rte_ratio"]) + mark
-    return percent(value, line[f"{column}_std"], math.nan if own else line[f"{column}_gap"])
+    if name == "rte":
+        return seconds(value, line["rte_std"], line["rte_ratio"] if beside else math.nan) + mark
+    return percent(value, line[f"{name}_std"], line[f"{name}_gap"] if beside else math.nan)
 
 
 def percent(mean: float, std: float, gap: float) -> str:

@@ -112,14 +112,6 @@ def test_render_trains_nothing_and_gives_the_same_table(run, call, home):
     assert sorted((home / "store").rglob("*.safetensors")) == records
 
 
-def test_render_of_what_was_not_run_says_missing(call, suite_file, home):
-    code, out, _ = call("render", suite_file())
-
-    assert code == 1
-    assert "missing" in out
-    assert not (home / "store" / "records").exists()
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -107,6 +107,12 @@ def test_a_score_is_the_gap_on_validation_images_set_by_set(bench):
         assert frame.loc[name, "score"] == pytest.approx(apart.mean())
 
 
+def test_options_of_a_metric_that_does_not_count_are_let_be(bench):
+    plan, _, store = bench('methods = ["FT"]', tables="[metrics.auc]")
+
+    assert score(plan, [Trial("FT", "FT", {})], store)["score"].notna().all()
+
+
 def test_a_forgotten_class_is_scored_without_an_attack(bench, monkeypatch):
     plan, _, store = bench('forget = { scenario = "class", class = 1 }\nmethods = ["FT"]')
     four = {"ra": 50.0, "ta": 50.0, "mia": 0.0}

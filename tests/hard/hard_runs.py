@@ -62,7 +62,7 @@ class Run:
         from mubench.cli import main
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mubench.reporting.render.draw", lambda *_: [])
+            patch.setattr("mubench.reporting.results.write_plots", lambda *_: [])
             found = CliRunner().invoke(main, self.words("--jobs", "0", *words), catch_exceptions=False)
         return found.exit_code, found.stdout, found.stderr
 

@@ -16,7 +16,7 @@ from mubench.planning.splits import make_partition, make_split
 from mubench.reporting import results
 from mubench.storage.store import Store
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "published"
 LEGACY = 'split = "salun-legacy"'
 BLOCKS = np.repeat(np.arange(10), 5000)
 ORDERS = {
@@ -152,6 +152,6 @@ def test_the_table_says_it_loudly(bench):
     assert loud.title == "tiny (LEGACY SPLIT, not comparable)"
     assert f"LEGACY SPLIT (salun-legacy): the original never saw {unseen} of the 108 images" in loud.notes[0]
     assert "Never compare" in loud.notes[1]
-    assert loud.about["resolved"]["split"] == "salun-legacy"
-    assert loud.about["splits"]["0"]["unseen"]["count"] == unseen
+    assert loud.model_extra["resolved"]["split"] == "salun-legacy"
+    assert loud.model_extra["splits"]["0"]["unseen"]["count"] == unseen
     assert not any("LEGACY" in text for text in (quiet.title, *quiet.notes))

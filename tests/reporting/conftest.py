@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from mubench.reporting.histograms import Histogram
+
 NUMBERS = ["ua", "ra", "ta", "mia", "mia_svc"]
 
 
@@ -77,12 +79,14 @@ def published() -> pd.DataFrame:
 
 @pytest.fixture
 def scores() -> Callable[[pd.DataFrame], dict]:
-    """Log-odds for every row of some cells."""
+    """Histograms of log-odds for every row of some cells."""
 
-    def of(cells: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    def of(cells: pd.DataFrame) -> dict[str, dict[str, Histogram]]:
         rng = np.random.default_rng(0)
         at = {"forget": (6, 3, 300), "retain": (10, 2, 900), "test": (6, 4, 300)}
-        return {str(m): {s: rng.normal(*a) for s, a in at.items()} for m in cells["method"].unique()}
+        return {
+            str(m): {s: Histogram.of(rng.normal(*a)) for s, a in at.items()} for m in cells["method"].unique()
+        }
 
     return of
 

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from mubench.reporting.histograms import Histogram
 from mubench.reporting.plots import bars, confidence, labels, scatter, style
 from mubench.reporting.plots.shown import Shown
+from mubench.reporting.summary import summarise
 
 PICTURES = {
     "avg_gap": bars.avg_gap,
@@ -26,7 +28,7 @@ def overlaps(a, b):
 
 
 def picture(name, cells, scores):
-    return PICTURES[name](Shown.of(cells, scores))
+    return PICTURES[name](Shown.of(summarise(cells), scores))
 
 
 def words(figure):
@@ -122,7 +124,7 @@ def test_drawing_leaves_global_settings_alone(sixteen, scores):
 
 
 def test_a_row_far_astray_is_named_with_its_numbers_and_does_not_squash_the_rest(sixteen, scores):
-    shown = Shown.of(sixteen(), {})
+    shown = Shown.of(summarise(sixteen()), {})
     with style.style():
         plane, bar, cost = (PICTURES[n](shown) for n in ("forget_vs_utility", "avg_gap", "cost_vs_gap"))
     ua, ta, gap = shown.rows.loc["GA", ["ua", "ta", "avg_gap"]]
@@ -135,7 +137,7 @@ def test_a_row_far_astray_is_named_with_its_numbers_and_does_not_squash_the_rest
 
 
 def test_bars_are_sorted_and_leave_the_reference_out(sixteen):
-    shown = Shown.of(sixteen(), {})
+    shown = Shown.of(summarise(sixteen()), {})
     with style.style():
         figure = bars.avg_gap(shown)
     left = figure.axes[0]
@@ -148,7 +150,7 @@ def test_bars_are_sorted_and_leave_the_reference_out(sixteen):
 
 
 def test_dots_are_the_seeds_on_their_own(sixteen):
-    shown = Shown.of(sixteen(), {})
+    shown = Shown.of(summarise(sixteen()), {})
     with style.style():
         left, right = bars.avg_gap(shown).axes
     for ax, column in ((left, "avg_gap"), (right, "avg_gap_svc")):
@@ -158,7 +160,7 @@ def test_dots_are_the_seeds_on_their_own(sixteen):
 
 
 def test_a_bars_number_covers_neither_bar_nor_dot(sixteen, drawn_texts):
-    shown = Shown.of(sixteen(), {})
+    shown = Shown.of(summarise(sixteen()), {})
     with style.style():
         figure = bars.avg_gap(shown)
         texts = drawn_texts(figure)
@@ -173,7 +175,7 @@ def test_a_bars_number_covers_neither_bar_nor_dot(sixteen, drawn_texts):
 
 def test_doing_nothing_is_left_out_of_the_cost_and_said_to_be(sixteen):
     with style.style():
-        figure = scatter.cost_vs_gap(Shown.of(sixteen(), {}))
+        figure = scatter.cost_vs_gap(Shown.of(summarise(sixteen()), {}))
     assert "Not shown, as it takes no time: Original" in figure.axes[0].get_xlabel()
     names = [t.get_text() for t in figure.axes[0].texts]
     assert "Original" not in names
@@ -191,19 +193,19 @@ def test_without_a_reference_no_gaps_are_drawn(sixteen, scores):
 
 def test_nothing_is_drawn_of_nothing(sixteen, scores):
     cells = sixteen().assign(status="FAILED")
-    shown = Shown.of(cells, scores(cells))
+    shown = Shown.of(summarise(cells), scores(cells))
     with style.style():
         assert [p(shown) for p in PICTURES.values()] == [None] * 4
     whole = sixteen()
-    assert confidence.confidence(Shown.of(whole, {})) is None
+    assert confidence.confidence(Shown.of(summarise(whole), {})) is None
 
 
 def test_confidence_counts_every_image_once(sixteen, scores):
     cells = sixteen()
     given = scores(cells)
-    given["FT"]["forget"] = np.array([-np.inf, -1e6, 5.0, 5.0, 1e6, np.inf, np.nan])
+    given["FT"]["forget"] = Histogram.of(np.array([-np.inf, -1e6, 5.0, 5.0, 1e6, np.inf, np.nan]))
     with style.style():
-        figure = confidence.confidence(Shown.of(cells, given))
+        figure = confidence.confidence(Shown.of(summarise(cells), given))
     titles = [ax.get_title() for ax in figure.axes]
     assert titles[0] == "Retrain"
     assert "BE" not in titles

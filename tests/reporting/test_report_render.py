@@ -5,19 +5,26 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mubench.reporting.histograms import Histogram
 from mubench.reporting.plots import draw as plots
-from mubench.reporting.render import render
-from mubench.reporting.summary import per_seed_gaps, summarise
+from mubench.reporting.render import make_report, write_plots, write_tables
+from mubench.reporting.summary import summarise
 
 TABLES = ["table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv"]
 PICTURES = [
     f"{n}.{e}" for n in ("avg_gap", "forget_vs_utility", "cost_vs_gap", "confidence") for e in ("png", "svg")
 ]
+
+
+def render(cells, scores, out, *, plots=True, **words):
+    report = make_report(cells, **words)
+    return [*write_tables(report, out), *(write_plots(report, scores, out) if plots else [])]
 
 
 def content(folder):
@@ -48,7 +55,7 @@ def drawn(tmp_path_factory):
         for m, r in names.items()
         for s in (0, 1)
     )
-    scores = {m: {p: rng.normal(5, 2, 50) for p in ("forget", "retain", "test")} for m in names}
+    scores = {m: {p: Histogram.of(rng.normal(5, 2, 50)) for p in ("forget", "retain", "test")} for m in names}
     out = tmp_path_factory.mktemp("drawn")
     return cells, scores, out, render(cells, scores, out, caption="Caption.", notes=["a note"])
 
@@ -62,7 +69,7 @@ def test_everything_is_written_and_nothing_else(drawn):
 def test_table_csv_holds_the_summary_to_the_last_digit(drawn):
     cells, _, out, _ = drawn
     back = pd.read_csv(out / "table.csv")
-    want = summarise(cells)
+    want = summarise(cells).numbers.reset_index()
     assert list(back) == list(want)
     pd.testing.assert_frame_equal(back, want, check_exact=True, check_dtype=False)
 
@@ -70,7 +77,7 @@ def test_table_csv_holds_the_summary_to_the_last_digit(drawn):
 def test_cells_csv_holds_every_number_to_the_last_digit(drawn):
     cells, _, out, _ = drawn
     back = pd.read_csv(out / "cells.csv", keep_default_na=False)
-    want = per_seed_gaps(cells)
+    want = summarise(cells).cells
     pd.testing.assert_frame_equal(back, want, check_exact=True, check_dtype=False)
 
 
@@ -93,10 +100,11 @@ def test_unchanged_pictures_are_not_drawn_again_nor_matplotlib_loaded(drawn):
     before = stamps(out)
     code = (
         "import sys; import pandas as pd; from pathlib import Path\n"
-        "from mubench.reporting.render import render\n"
+        "from mubench.reporting.render import make_report, write_plots, write_tables\n"
         f"cells = pd.read_pickle({str(out.parent / 'cells.pkl')!r})\n"
         f"scores = pd.read_pickle({str(out.parent / 'scores.pkl')!r})\n"
-        f"paths = render(cells, scores, Path({str(out)!r}), caption='Another caption.', notes=[])\n"
+        f"out, report = Path({str(out)!r}), make_report(cells, caption='Another caption.')\n"
+        "paths = [*write_tables(report, out), *write_plots(report, scores, out)]\n"
         "print(len(paths), 'matplotlib' in sys.modules, 'torch' in sys.modules)"
     )
     cells.to_pickle(out.parent / "cells.pkl")
@@ -133,7 +141,7 @@ def test_a_changed_number_score_or_lost_picture_is_drawn_again(drawn, tmp_path, 
     render(cells, scores, tmp_path, caption="c")
     assert len(quick) == 2
     assert content(tmp_path) == first
-    nudged = scores | {"FT": scores["FT"] | {"forget": np.nextafter(scores["FT"]["forget"], 99)}}
+    nudged = scores | {"FT": scores["FT"] | {"forget": replace(scores["FT"]["forget"], first=0)}}
     render(cells, nudged, tmp_path, caption="c")
     assert len(quick) == 3
     render(cells.assign(ta=cells["ta"] * (1 + 1e-12)), nudged, tmp_path, caption="c")

@@ -12,12 +12,11 @@ import pytest
 from rich.console import Console
 
 from mubench.reporting import formats, tables
-from mubench.reporting.render import terminal_table
 from mubench.reporting.summary import summarise
 
 
 def built(cells, **kwargs):
-    return tables.build(cells, caption=kwargs.pop("caption", "A table."), **kwargs)
+    return tables.build(summarise(cells), caption=kwargs.pop("caption", "A table."), **kwargs)
 
 
 def row(table, name):
@@ -113,6 +112,8 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
             make("GA", "method", 1, [], status="FAILED", reason=reason),
             make("FT", "method", 0, [9, 90, 80, 20, 20]),
             make("FT", "method", 1, [9, 90, 80, 20, 20]),
+            make("RL", "method", 0, [10, 90, 80, 20, 20]),
+            make("RL", "method", 1, [10, 90, 80, 20, 20]),
         ]
     )
     table = built(cells)
@@ -121,7 +122,7 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
     (note,) = [n for n in table.notes if n.startswith("GA: FAILED. seed 1: RuntimeError: out of memory at")]
     assert len(note) == 160
     assert "\n" not in note
-    for text in (formats.markdown(table), formats.latex(table), formats.csv(summarise(cells))):
+    for text in (formats.markdown(table), formats.latex(table), formats.csv(summarise(cells).numbers)):
         assert "4.25" not in text
         assert "3.25" not in text
 
@@ -129,7 +130,7 @@ def test_a_failed_row_shows_its_reason_and_no_number(make):
 def test_forgotten_classes_get_their_column(published):
     table = built(published.assign(fta=[0.0, 2.0, 5.0]))
     assert table.header[3:5] == ("TA", "Forgotten TA")
-    assert row(table, "SalUn")["Forgotten TA"] == tables.Cell("2.00 (2.00)", bold=True)
+    assert row(table, "SalUn")["Forgotten TA"] == tables.TextCell("2.00 (2.00)", bold=True)
 
 
 def test_the_legend_names_floor_band_and_shared_time(make):
@@ -164,8 +165,8 @@ def test_without_the_reference_nothing_is_bold(make):
         ]
     )
     table = built(cells)
-    assert row(table, "FT")["UA"] == tables.Cell("9.00")
-    assert row(table, "FT")["Avg. Gap"] == tables.Cell("n/a")
+    assert row(table, "FT")["UA"] == tables.TextCell("9.00")
+    assert row(table, "FT")["Avg. Gap"] == tables.TextCell("n/a")
     assert any("no gaps are shown" in note for note in table.notes)
     assert not any("Bold" in note or "difference" in note for note in table.notes)
 
@@ -178,7 +179,7 @@ def test_markdown_parses_back_to_the_same_cells(sixteen):
     assert lines[0] == list(table.header)
     for line, want in zip(lines[1:], table.rows, strict=True):
         assert line == [f"**{c.text}**" if c.bold else c.text for c in want]
-    numbers = summarise(cells).set_index("method")
+    numbers = summarise(cells).numbers
     for line in lines[1:]:
         if line[1] not in ("FAILED", "skipped"):
             mean, std = re.match(r"\**(\d+\.\d\d) ± (\d+\.\d\d)", line[1]).groups()
@@ -235,7 +236,7 @@ def test_the_terminal_shows_every_digit_at_any_width(sixteen, width):
     cells = sixteen()
     console = Console(width=width, force_terminal=False)
     with console.capture() as captured:
-        console.print(terminal_table(cells, caption="A table.", notes=["a note"]))
+        console.print(formats.terminal(built(cells, notes=["a note"])))
     text = captured.get()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -243,3 +244,93 @@ def test_the_terminal_shows_every_digit_at_any_width(sixteen, width):
     assert {"FAILED", "skipped", "literal", "A", "table.", "note"} <= words
     digits = [part for line in built(cells).rows for c in line[1:4] for part in c.text.split()]
     assert set(digits) - {"±"} <= words | {word.lstrip("±") for word in words}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_terminal_gets_its_columns_in_turn_and_no_number_cut(sixteen, width):
+    table = built(sixteen())
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as captured:
+        console.print(formats.terminal(table))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    for line in table.rows:
+        for cell in line[1:]:
+            assert any(cell.text.replace("± ", "±") in printed for printed in lines), cell
+    names = [line.strip() for line in lines if line.startswith((" WSS-CL literal", "WSS-CL literal"))]
+    assert len(names) == sum("Method" in line for line in lines) > 1
+
+
+def test_a_name_is_no_markup_link_formula_or_escape_sequence(make):
+    odd = "=1+1 [b]x[/c] [l](http://a) ![i](b) <b> \x1b[2J\x00"
+    cells = pd.DataFrame(
+        [make("Retrain", "reference", 0, [5, 99, 90, 12, 12]), make(odd, "method", 0, [4, 99, 90, 12, 12])]
+    )
+    table = built(cells, caption=odd, notes=[odd, "\ud800"])
+    shown = "=1+1 [b]x[/c] [l](http://a) ![i](b) <b> \\x1b[2J\\x00"
+    assert table.rows[1][0].text == table.caption == shown
+    assert table.notes[-1] == "\\ud800"
+    console = Console(width=200, force_terminal=False)
+    with console.capture() as captured:
+        console.print(formats.terminal(table))
+    assert captured.get().count(shown) == 3
+    assert r"[l\](http://a) ![i\](b) \<b>" in formats.markdown(table)
+    for text in (formats.markdown(table), formats.latex(table), formats.latex_standalone(table)):
+        assert not {"\x1b", "\x00", "\ud800"} & set(text)
+    frame = pd.DataFrame({"reason": ["=1", "'=1", "-", "@a", "+a", "a", "'a"], "number": [-1.5] * 7})
+    texts = [line.split(",") for line in formats.csv(frame).splitlines()[1:]]
+    assert [text for text, _ in texts] == ["'=1", "''=1", "'-", "'@a", "'+a", "a", "'a"]
+    assert {number for _, number in texts} == {"-1.5"}
+    assert [formats.unquoted(text) for text, _ in texts] == frame["reason"].tolist()
+
+
+def test_a_metric_gets_the_column_and_the_winner_that_it_declares(make):
+    from mubench.reporting.columns import Column, Columns, installed
+
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12], tow=100.0, cost=5.0),
+            make("a", "method", 0, [4, 99, 90, 12, 12], tow=97.0, cost=1.0),
+            make("b", "method", 0, [6, 99, 90, 12, 12], tow=98.0, cost=2.0),
+        ]
+    )
+    more = (Column("tow", "ToW", "higher", "", 45), Column("cost", "Cost", "lower", "", 5))
+    summary = summarise(cells, Columns.ordered((*installed().only(["ua", "ra", "ta", "mia"]).metrics, *more)))
+    table = tables.build(summary, caption="c")
+    assert table.header == ("Method", "Cost", "UA", "RA", "TA", "ToW", "MIA", "Avg. Gap", "RTE")
+    assert (row(table, "a")["ToW"], row(table, "b")["ToW"]) == (
+        tables.TextCell("97.00"),
+        tables.TextCell("98.00", bold=True),
+    )
+    assert row(table, "a")["Cost"].bold
+    assert not row(table, "b")["Cost"].bold
+    assert any("but the highest value of ToW, but the lowest value of Cost" in note for note in table.notes)
+
+
+def test_a_row_that_changed_nothing_says_so_and_does_not_compete(make):
+    cells = pd.DataFrame(
+        [
+            make("Retrain", "reference", 0, [5, 99, 90, 12, 12], changed=1.0),
+            make("Original", "baseline", 0, [4, 99, 90, 12, 12], changed=0.0),
+            make("idle", "method", 0, [5, 99, 90, 12, 12], changed=0.0),
+            make("a", "method", 0, [4, 99, 90, 12, 12], changed=0.5),
+            make("b", "method", 0, [7, 99, 90, 12, 12], changed=1e-9),
+        ]
+    )
+    table = built(cells)
+    assert next(n for n in table.notes if "changed no weight" in n).startswith("idle: ")
+    assert sum("changed no weight" in note for note in table.notes) == 1
+    assert not any(c.bold for c in row(table, "idle").values())
+    assert row(table, "a")["UA"].bold
+    assert any("Retrain, Original, idle do not compete" in note for note in table.notes)
+
+
+def test_one_row_alone_wins_nothing(published):
+    table = built(published[published["method"] != "SalUn"])
+    assert not any(c.bold for line in table.rows for c in line)
+    assert not any("Bold" in note for note in table.notes)
+
+
+def test_the_legend_says_what_merging_costs(published):
+    assert not any("merged" in note for note in built(published).notes)
+    assert any("off by up to 0.04" in note for note in built(published.assign(mia_svc_merged=1.0)).notes)

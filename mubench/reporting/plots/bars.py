@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,27 +13,26 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mubench.reporting.plots import style
-
-if TYPE_CHECKING:
-    from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown
 
 _BAR = 0.62
 
 
 def avg_gap(shown: Shown) -> Figure | None:
-    """Avg. Gap and Avg. Gap (SVC) side by side, best first; None without a row to compare."""
-    known = shown.rows[["avg_gap", "avg_gap_svc"]].notna().all(axis=1)
-    rows = shown.rows[known & (shown.rows["role"] != "reference")]
-    if rows.empty:
+    """The Avg. Gaps side by side, best by the first on top; None without a row to compare."""
+    gaps = shown.columns.gaps
+    complete = shown.rows[[gap.name for gap in gaps]].notna().all(axis=1)
+    rows = shown.rows[complete & (shown.rows["role"] != "reference")]
+    if rows.empty or not gaps:
         return None
-    rows = rows.sort_values("avg_gap", kind="stable")
+    rows = rows.sort_values(gaps[0].name, kind="stable")
     figure = style.figure(1.25 + 0.27 * len(rows), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    cut = [_panel(left, shown, rows.index, "avg_gap"), _panel(right, shown, rows.index, "avg_gap_svc")]
-    left.set_yticks(range(len(rows)), [str(name) for name in rows.index])
-    left.set_ylim(len(rows) - 0.45, -0.55)
-    left.set_xlabel("Avg. Gap, points")
-    right.set_xlabel("Avg. Gap (SVC), points")
+    panels = figure.subplots(1, len(gaps), sharey=True, squeeze=False)[0]
+    cut = [_panel(ax, shown, rows.index, gap.name) for ax, gap in zip(panels, gaps, strict=True)]
+    panels[0].set_yticks(range(len(rows)), [str(name) for name in rows.index])
+    panels[0].set_ylim(len(rows) - 0.45, -0.55)
+    for ax, gap in zip(panels, gaps, strict=True):
+        ax.set_xlabel(f"{gap.title}, points")
     figure.legend(handles=_key(shown, any(cut)), loc="outside lower center", ncols=5, fontsize=9)
     return figure
 
@@ -76,9 +75,9 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
 
 
 def _dots(shown: Shown, name: str, column: str) -> NDArray[np.float64]:
-    """The row's seeds; none if there is but one, whose dot would say again what the bar says."""
-    own = shown.seeds.loc[shown.seeds["method"] == name, column].to_numpy(float)
-    return own if own.size > 1 else own[:0]
+    """The values of the row's seeds; none for a single seed, which the bar already shows."""
+    values = shown.seeds.loc[shown.seeds["method"] == name, column].to_numpy(float)
+    return values if values.size > 1 else values[:0]
 
 
 def _key(shown: Shown, cut: bool) -> list[Patch | Line2D]:

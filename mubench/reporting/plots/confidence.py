@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from mubench.reporting.histograms import WIDTH, Histogram
 from mubench.reporting.plots import style
-
-if TYPE_CHECKING:
-    from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown
 
 _SETS = {"retain": style.SKY, "test": style.GREEN}
 _BINS = 48
@@ -25,10 +23,10 @@ def confidence(shown: Shown) -> Figure | None:
     """One panel per row, the reference's forget set repeated in each; None without scores."""
     names = [str(n) for n in shown.rows.index if n in shown.scores]
     names.sort(key=lambda n: shown.rows.loc[n, "role"] != "reference")
-    everything = [_finite(v) for n in names for v in shown.scores[n].values()]
-    if not any(v.size for v in everything):
+    filled = [h for n in names for h in shown.scores[n].values() if h.counts]
+    if not filled:
         return None
-    edges = np.linspace(*_range(everything), _BINS + 1)
+    edges = _edges(filled)
     target = names[0] if shown.rows.loc[names[0], "role"] == "reference" else None
     columns = min(4, len(names))
     lines = math.ceil(len(names) / columns)
@@ -70,22 +68,22 @@ def _key(target: str | None) -> list[Patch | Line2D]:
     return key
 
 
-def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
-
-
-def _range(scores: list[NDArray[np.float64]]) -> tuple[float, float]:
-    """From where to where nearly all sets have 98 % of their images.
+def _edges(histograms: list[Histogram]) -> NDArray[np.float64]:
+    """Edges of at most 48 bins, from where to where nearly all sets have 98 % of their images.
 
     One model gone astray must not squeeze the others' panels; its images pile up at the end.
     """
-    ends = np.array([np.quantile(values, [0.01, 0.99]) for values in scores if values.size])
-    low, high = float(np.quantile(ends[:, 0], 0.1)), float(np.quantile(ends[:, 1], 0.9))
-    return (low, high) if high > low else (low - 1, high + 1)
+    ends = np.array([h.quantiles([0.01, 0.99]) for h in histograms])
+    low, high = np.quantile(ends[:, 0], 0.1), np.quantile(ends[:, 1], 0.9)
+    first, last = math.floor(low / WIDTH), math.floor(high / WIDTH) + 1
+    step = max(1, math.ceil((last - first) / _BINS))
+    bins = max(4, math.ceil((last - first) / step))
+    edges: NDArray[np.float64] = WIDTH * (first + step * np.arange(bins + 1, dtype=np.float64))
+    return edges
 
 
-def _density(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of the values per bin; infinite ones count at their end, NaN not at all."""
-    kept = np.clip(values[~np.isnan(values)], edges[0], edges[-1])
-    counts: NDArray[np.float64] = np.histogram(kept, edges)[0] / max(kept.size, 1)
-    return counts
+def _density(histogram: Histogram, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the values per bin of the picture; those beyond it count at its ends."""
+    middles = np.clip(histogram.left + WIDTH / 2, edges[0], edges[-1])
+    counts: NDArray[np.float64] = np.histogram(middles, edges, weights=histogram.counts)[0]
+    return counts / max(sum(histogram.counts), 1)

@@ -13,9 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mubench.reporting.plots.shown import Histograms, Shown
+from mubench.reporting.classes import ClassSummary
+from mubench.reporting.histograms import Histograms
+from mubench.reporting.plots.shown import Shown
+from mubench.reporting.summary import Summary
 from mubench.storage.files import write_atomic
 
 if TYPE_CHECKING:
@@ -25,28 +26,34 @@ _CLASS_SOURCES = ("draw", "heat", "style")
 _DIGEST = ".digest"
 
 
-def draw(cells: pd.DataFrame, histograms: Histograms, folder: Path) -> list[Path]:
-    """PNG and SVG of every picture that these cells allow; returns their paths.
+def draw(summary: Summary, histograms: Histograms, folder: Path) -> list[Path]:
+    """PNG and SVG of every picture that these numbers allow; returns their paths.
 
-    histograms: row -> {"forget", "retain", "test"} -> 1-D scores pooled over seeds, the log-odds
-    of the true class. Nothing is drawn if the folder already holds these pictures; pictures from
-    an earlier call that these cells do not allow are removed, other files are left alone.
+    Nothing is drawn if the folder already holds these pictures. Pictures of an earlier call that these
+    numbers do not allow are removed; the confidences stay as they were where a row's histograms are
+    missing. Other files are left alone.
     """
-    shown = Shown.of(cells, histograms)
-    return _refresh(folder, shown.digest(), lambda: _pictures(shown))
+    shown = Shown.of(summary, histograms)
+    keep = "" if set(shown.scores) == set(shown.rows.index) or shown.rows.empty else "confidence"
+    return _refresh(folder, shown.digest(), lambda: _pictures(shown), keep)
 
 
-def draw_classes(numbers: pd.DataFrame, reference: str, folder: Path) -> list[Path]:
-    """The same for a table of many classes; numbers: as `classes.summarise` gives them."""
+def draw_classes(summary: ClassSummary, folder: Path) -> list[Path]:
+    """The same for a table of many classes."""
     sha = hashlib.sha256(version("matplotlib").encode())
     for module in _CLASS_SOURCES:
         sha.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    sha.update(f"{reference}\n{numbers.to_csv()}".encode())
-    return _refresh(folder, sha.hexdigest(), lambda: _class_pictures(numbers, reference))
+    sha.update(f"{summary.mean.reference}\n{summary.numbers.to_csv()}".encode())
+    return _refresh(folder, sha.hexdigest(), lambda: _class_pictures(summary))
 
 
-def _refresh(folder: Path, digest: str, pictures: Callable[[], dict[str, bytes]]) -> list[Path]:
-    """Draw anew only what has another digest than the pictures that are there."""
+def _refresh(
+    folder: Path, digest: str, pictures: Callable[[], dict[str, bytes]], keep: str = ""
+) -> list[Path]:
+    """Draw anew only what has another digest than the pictures that are there.
+
+    keep: the picture that is left as it is if the folder holds it.
+    """
     memo = folder / _DIGEST
     before, names = _remembered(memo)
     made = [folder / name for name in names]
@@ -55,13 +62,16 @@ def _refresh(folder: Path, digest: str, pictures: Callable[[], dict[str, bytes]]
     # A kill half-way must not leave the old digest beside new pictures.
     memo.unlink(missing_ok=True)
     files = pictures()
+    kept = [path.name for path in made if keep and path.stem == keep and path.exists()]
+    files = {name: data for name, data in files.items() if name not in kept}
     for name, data in files.items():
         write_atomic(folder / name, data)
     for path in made:
-        if path.name not in files:
+        if path.name not in (*files, *kept):
             path.unlink(missing_ok=True)
-    write_atomic(memo, json.dumps({"digest": digest, "files": list(files)}, indent=1).encode())
-    return [folder / name for name in files]
+    names = [*files, *kept]
+    write_atomic(memo, json.dumps({"digest": digest, "files": names}, indent=1).encode())
+    return [folder / name for name in names]
 
 
 def _remembered(memo: Path) -> tuple[str, list[str]]:
@@ -85,14 +95,14 @@ def _pictures(shown: Shown) -> dict[str, bytes]:
     return _encoded({name: partial(picture, shown) for name, picture in pictures.items()})
 
 
-def _class_pictures(numbers: pd.DataFrame, reference: str) -> dict[str, bytes]:
+def _class_pictures(summary: ClassSummary) -> dict[str, bytes]:
     from mubench.reporting.plots import heat
 
-    return _encoded({"gap_by_class": partial(heat.gap_by_class, numbers, reference)})
+    return _encoded({"gap_by_class": partial(heat.gap_by_class, summary)})
 
 
 def _encoded(pictures: Mapping[str, Callable[[], Figure | None]]) -> dict[str, bytes]:
-    """PNG and SVG of those that there is something to show of."""
+    """PNG and SVG of the pictures that have something to show."""
     from mubench.reporting.plots import style
 
     files: dict[str, bytes] = {}

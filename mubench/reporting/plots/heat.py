@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mubench.reporting.classes import ClassSummary
 from mubench.reporting.plots import style
 
-_COLUMN = "avg_gap_svc"
-# Inches: a line of the map, the colour bar with its words, a letter, and what the map leaves at its sides.
-_LINE, _BAR, _LETTER, _SIDES = 0.26, 0.75, 0.078, 0.45
+# In inches.
+_LINE = 0.26  # height of a line of the map
+_BAR = 0.75  # height of the colour bar with its words
+_LETTER = 0.078  # width of a letter
+_SIDES = 0.45  # what the map leaves at its sides
+# Sizes of the numbers in points.
 _SIZE, _SMALLEST = 9.0, 6.0
 
 
-def gap_by_class(numbers: pd.DataFrame, reference: str) -> Figure | None:
-    """Avg. Gap (SVC), a line per class and a column per method; None if there is none to show.
+def gap_by_class(summary: ClassSummary) -> Figure | None:
+    """The headline Avg. Gap, a line per class and a column per method; None if there is none to show.
 
-    numbers: `class`, `method` and the summary's columns, the mean over the classes last. The
-    reference, whose gaps are 0, is left out; what has no number stays white, with a dash.
+    The mean over the classes comes last. The reference, whose gaps are 0, is left out; what has no
+    number stays white, with a dash.
     """
-    wide = numbers.pivot(index="class", columns="method", values=_COLUMN)
+    if not summary.mean.columns.gaps:
+        return None
+    gap, reference = summary.mean.columns.headline, summary.mean.reference
+    numbers = summary.numbers
+    wide = numbers.pivot(index="class", columns="method", values=gap.name)
     wide = wide.reindex(index=numbers["class"].unique(), columns=numbers["method"].unique())
     wide = wide.drop(columns=reference).dropna(axis="columns", how="all")
     if wide.empty:
@@ -36,9 +43,9 @@ def gap_by_class(numbers: pd.DataFrame, reference: str) -> Figure | None:
     figure = style.figure(height, layout="constrained")
     ax = figure.add_subplot()
     values = wide.to_numpy(float)
-    known = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)]
     # One method far astray must not make all others equally pale: the darkest colour is "or more".
-    top = max(float(known[style.within(known, 0.0)].max(initial=0.0)), 0.01)
+    top = max(float(finite[style.within(finite, 0.0)].max(initial=0.0)), 0.01)
     mesh = ax.pcolormesh(values, cmap="Blues", vmin=0, vmax=top, edgecolors="white", linewidth=1)
     # The mean is no class: a line sets it apart.
     ax.axhline(len(wide) - 1, color="black", linewidth=1)
@@ -53,12 +60,12 @@ def gap_by_class(numbers: pd.DataFrame, reference: str) -> Figure | None:
         mesh,
         ax=ax,
         location="bottom",
-        extend="max" if (known > top).any() else "neither",
+        extend="max" if (finite > top).any() else "neither",
         fraction=0.3 / height,
         aspect=40,
         pad=0.1 / height,
     )
-    bar.set_label(f"Avg. Gap (SVC) to {reference}, points: the paler, the closer", fontsize=_SIZE)
+    bar.set_label(f"{gap.title} to {reference}, points: the paler, the closer", fontsize=_SIZE)
     bar.outline.set_visible(False)
     _write(figure, ax, values, top)
     return figure

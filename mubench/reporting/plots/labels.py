@@ -1,7 +1,7 @@
 """Names beside points such that no name covers another name or a point.
 
 Greedy and deterministic: the most crowded point goes first and takes the cheapest of a fixed set
-of places around it. What may not be covered rules a place out; what should not be makes it dear.
+of places around it. A place that covers a name or a point is out; one that covers a line costs more.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Points (1/72 inch): room around a marker's centre, between two names, and to the frame; from which
-# distance on a line leads back to the point.
-_MARKER, _PAD, _INSET, _LEADER_FROM = 5.0, 1.5, 4.0, 14.0
+# In points (1/72 inch).
+_MARKER = 5.0  # room around a marker's centre
+_PAD = 1.5  # room between two names
+_INSET = 4.0  # room between a name and the frame
+_LEADER_FROM = 14.0  # distance from which on a line leads back to the point
 _RADII = (
     7.0,
     10.0,
@@ -43,8 +45,10 @@ _RADII = (
     320.0,
 )
 _ANGLES = np.deg2rad(np.arange(0, 360, 15))
-# What a place costs, in points of distance.
-_OVER_LINE, _LEADER_OVER_NAME, _LEADER_CROSSING = 15.0, 40.0, 25.0
+# What a place costs besides its distance, in points.
+_OVER_LINE = 15.0
+_LEADER_OVER_NAME = 40.0
+_LEADER_CROSSING = 25.0
 
 
 def place(ax: Axes, points: Floats, texts: Sequence[str], lines: Sequence[Floats] = ()) -> list[Annotation]:
@@ -115,7 +119,7 @@ class _Sheet:
                     if covered < cover:
                         fallback, cover = box, covered
                     continue
-                cost = radius + self._dear(spot, box)
+                cost = radius + self._penalty(spot, box)
                 if cost < least:
                     best, least = box, cost
         return fallback if best is None else best
@@ -133,7 +137,7 @@ class _Sheet:
         beyond = np.concatenate([self.frame[:2] - box[:2], box[2:] - self.frame[2:]])
         return float(np.clip(beyond, 0, None).sum())
 
-    def _dear(self, spot: Floats, box: Floats) -> float:
+    def _penalty(self, spot: Floats, box: Floats) -> float:
         area, leader = Bbox(box.reshape(2, 2)), _leader(spot, box)
         over = sum(line.intersects_bbox(area, filled=False) for line in (*self.lines, *self.leaders))
         names = sum(leader.intersects_bbox(Bbox(name.reshape(2, 2)), filled=False) for name in self.names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from mubench.reporting.plots import style
 from mubench.reporting.plots.labels import place
-
-if TYPE_CHECKING:
-    from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown
 
 _MARGIN = 0.14
 _MARKERS = {"reference": "*", "baseline": "D", "floor": "s", "method": "o"}
@@ -26,6 +24,8 @@ _CROSS: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "
 
 def forget_vs_utility(shown: Shown) -> Figure | None:
     """UA against TA with the reference as the cross-hair; None without any point."""
+    if not {"ua", "ta"} <= set(shown.columns.names):
+        return None
     rows = shown.rows[shown.rows["ua"].notna() & shown.rows["ta"].notna()]
     if rows.empty:
         return None
@@ -56,22 +56,25 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
 
 
 def cost_vs_gap(shown: Shown) -> Figure | None:
-    """Run time as a share of the reference's (log) against Avg. Gap; None without any point."""
-    rows = shown.rows[shown.rows["rte_ratio"].notna() & shown.rows["avg_gap"].notna()]
+    """Run time as a share of the reference's (log) against the first Avg. Gap; None without any point."""
+    if not shown.columns.gaps:
+        return None
+    gap = shown.columns.gaps[0]
+    rows = shown.rows[shown.rows["rte_ratio"].notna() & shown.rows[gap.name].notna()]
     # Doing nothing takes no time: on a log axis that is nowhere, or far off to the left.
     idle = (rows["rte_ratio"] <= 0) | ((rows["role"] == "baseline") & (rows["rte_ratio"] < 0.01))
     left_out, rows = list(rows.index[idle]), rows[~idle]
     if (rows["role"] == "reference").all():
         return None
     figure, ax = _axes()
-    points = rows[["rte_ratio", "avg_gap"]].to_numpy(float)
+    points = rows[["rte_ratio", gap.name]].to_numpy(float)
     ratios, gaps = points.T
     ax.set_xscale("log")
     ax.set_xlim(ratios.min() / 1.7, ratios.max() * 1.7)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratios.max() < 300 * ratios.min() else (1,)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    band = shown.bands.get("avg_gap", 0.0)
+    band = shown.bands.get(gap.name, 0.0)
     high = 1.15 * max(*gaps[style.within(gaps, 0.0)], band, 0.5)
     ax.set_ylim(-0.06 * high, high)
     lines = []
@@ -81,8 +84,8 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     name = [str(row) for row in rows.index[rows["role"] == "reference"]]
     note = f"\nNot shown, as it takes no time: {', '.join(map(str, left_out))}" if left_out else ""
     ax.set_xlabel(f"Run time as a share of {name[0] if name else 'the reference'}'s{note}")
-    ax.set_ylabel("Avg. Gap, points" + (" (shaded: noise floor band)" if band else ""))
-    _points(ax, rows, points, ("RTE", "Avg. Gap"), lines)
+    ax.set_ylabel(f"{gap.title}, points" + (" (shaded: noise floor band)" if band else ""))
+    _points(ax, rows, points, ("RTE", gap.title), lines)
     return figure
 
 

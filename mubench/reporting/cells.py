@@ -1,0 +1,226 @@
+"""The numbers of every cell: computed from the records in the store, or kept from an earlier cells.csv."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mubench.api.metric import MetricSpec
+from mubench.api.scores import confidence
+from mubench.errors import UsageError, error_context, one_line, unknown
+from mubench.planning.rows import Status
+from mubench.reporting import histograms
+from mubench.reporting.columns import Columns
+from mubench.reporting.formats import unquoted
+from mubench.reporting.histograms import Histogram, Histograms
+from mubench.reporting.manifest import Manifest, ManifestRow
+from mubench.reporting.metric_cache import row_values
+from mubench.storage.store import Record, Store
+
+FILE = "cells.csv"
+_FIRST = ("method", "role", "seed", "status", "reason")
+_COSTS = (
+    *("rte", "rte_shared", "forward", "backward", "read_forget", "read_retain"),
+    *("peak_memory_mib", "changed"),
+)
+# A cell's line by its key in the store.
+Kept = Mapping[str, Mapping[str, Any]]
+
+
+def kept_cells(folder: Path) -> Kept:
+    """The cells of the folder's cells.csv that are ok or FAILED, by key; none if there is no such file.
+
+    Raises UsageError if it is not one that mubench wrote.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [line for line in csv.DictReader(file) if line["status"] in (Status.OK, Status.FAILED)]
+        return {
+            line["key"]: {
+                name: _value(name, text)
+                for name, text in line.items()
+                if name != "class" and not name.startswith("avg_gap")
+            }
+            for line in lines
+            if line["key"]
+        }
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, csv.Error) as error:
+        raise UsageError(f"{path}: not a table of cells of mubench: {one_line(str(error))}") from None
+
+
+def _value(name: str, text: str) -> Any:
+    """What a field of cells.csv stands for; an empty one is NaN."""
+    if name in ("method", "role", "status", "reason", "key"):
+        return unquoted(text)
+    if text in ("True", "False"):
+        return text == "True"
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text or np.nan
+
+
+def cells_frame(
+    manifest: Manifest, store: Store, metrics: Mapping[str, MetricSpec], kept: Kept | None = None
+) -> pd.DataFrame:
+    """One line per row of the table and seed: status, metrics, costs; with the class first, if there are.
+
+    A row whose records are all in the store is computed anew. Where that is not so, the lines in `kept`
+    stand; only what neither of them has is missing.
+
+    Raises UsageError for options of a metric that are wrong, or a key that is no method's.
+    """
+    if any(store.get(key) for key in manifest.keys):
+        with error_context("[metrics]"):
+            for name, options in manifest.metrics.items():
+                if name not in metrics:
+                    raise unknown("metric", name, metrics)
+                metrics[name].bind(options, f"metric {name!r}")
+    frames = {
+        label: pd.DataFrame(_lines(rows, store, metrics, manifest.metrics, kept or {}))
+        for label, rows in manifest.blocks.items()
+    }
+    frame = pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
+    gaps = [column.name for column in Columns(tuple(manifest.columns)).metrics if column.gap]
+    first = [*(["class"] if manifest.classes else []), *_FIRST, *gaps]
+    for name in (*first, "rte", "rte_shared", "key"):
+        if name not in frame:
+            frame[name] = np.nan
+    last = [name for name in _COSTS if name in frame]
+    middle = [c for c in frame if c not in (*first, *last, "key", "class")]
+    return frame[[*first, *middle, *last, "key"]]
+
+
+def _lines(
+    rows: Sequence[ManifestRow],
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    options: Mapping[str, Mapping[str, Any]],
+    kept: Kept,
+) -> list[dict[str, Any]]:
+    records = {row.name: _records(row, store) for row in rows}
+    references = next(records[row.name] for row in rows if row.role == "reference")
+    lines: list[dict[str, Any]] = []
+    for row in rows:
+        if row.status:
+            lines.append({"method": row.name, "role": row.role, "status": row.status, "reason": row.reason})
+            continue
+        computed, failure = _computed(records[row.name], references, store, metrics, options)
+        complete = len(computed) == len(row.keys)
+        for seed, key in row.keys.items():
+            old = kept.get(key, {})
+            numbers = old if old.get("status") == Status.OK else {}
+            line: dict[str, Any] = {"status": Status.MISSING, "reason": "not run yet"}
+            if seed in computed and (complete or not numbers):
+                line = {**numbers, "status": Status.OK, "reason": "", **computed[seed]}
+            elif numbers:
+                line = dict(numbers)
+            elif reason := failure if seed in records[row.name] else store.failure(key):
+                line = {"status": Status.FAILED, "reason": one_line(reason)}
+            elif old:
+                line = {"status": Status.FAILED, "reason": old["reason"]}
+            lines.append({**line, "method": row.name, "role": row.role, "seed": seed, "key": key})
+    return lines
+
+
+def _records(row: ManifestRow, store: Store) -> dict[int, Record]:
+    """Seed -> the row's record, if it is in the store."""
+    records = {seed: record for seed, key in row.keys.items() if (record := store.get(key))}
+    for seed, record in records.items():
+        if record.about["method"] is None:
+            raise UsageError(f"{row.name}, seed {seed}: its key is that of an original model")
+    return records
+
+
+def _computed(
+    records: Mapping[int, Record],
+    references: Mapping[int, Record],
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    options: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[int, dict[str, Any]], str]:
+    """Seed -> the numbers of its record; or none, and why they could not be computed."""
+    seeds = sorted(records)
+    # metrics that compare with Retrain need it at every seed of the row
+    targets = [references[s] for s in seeds] if all(s in references for s in seeds) else []
+    try:
+        values = row_values([records[s] for s in seeds], targets, store, metrics, options)
+    except ValueError as error:  # the other rows have their numbers
+        return {}, f"{type(error).__name__}: {error}"
+    return {
+        seed: {**numbers, **_notes(records[seed]), **_cost(records[seed])}
+        for seed, numbers in zip(seeds, values, strict=True)
+    }, ""
+
+
+def _cost(record: Record) -> dict[str, Any]:
+    cost = record.about["cost"]
+    numbers = {
+        "rte": cost["seconds"],
+        "rte_shared": cost["shared"],
+        "forward": cost["forward"],
+        "backward": cost["backward"],
+        "read_forget": cost["read"]["forget"],
+        "read_retain": cost["read"]["retain"],
+        "peak_memory_mib": cost["peak_memory_mib"],
+    }
+    # records of old versions do not say it
+    changed = record.about.get("changed")
+    return numbers if changed is None else {**numbers, "changed": changed}
+
+
+def _notes(record: Record) -> dict[str, Any]:
+    """What the method logged, where it is a number or a text."""
+    notes = record.about.get("notes") or {}
+    return {
+        f"note_{one_line(str(name))}": one_line(value) if isinstance(value, str) else value
+        for name, value in notes.items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def row_histograms(manifest: Manifest, store: Store, folder: Path) -> Histograms:
+    """The histograms of each row whose records are in the store, else those kept in the folder.
+
+    All seeds together; none where every class is forgotten in turn, which has no picture of them.
+    """
+    keys = {row.name: list(row.keys.values()) for row in manifest.rows if row.keys}
+    kept = histograms.load(keys, folder)
+    found: dict[str, dict[str, Histogram]] = {}
+    for name, of_row in keys.items():
+        records = [record for key in of_row if (record := store.get(key))]
+        if len(records) == len(of_row):
+            outputs = [record.outputs() for record in records]
+            found[name] = {
+                part: Histogram.of(np.concatenate([confidence(*o.of(part)) for o in outputs]))
+                for part in histograms.PARTS
+            }
+        elif name in kept:
+            found[name] = dict(kept[name])
+    return found
+
+
+def hardware(manifest: Manifest, store: Store) -> list[str]:
+    """A line for each kind of machine and set of versions that the records were made on.
+
+    Where records are missing, also the lines that the manifest has of them.
+    """
+    records = [store.get(key) for key in manifest.keys]
+    lines = dict.fromkeys(manifest.hardware if None in records else ())
+    for record in filter(None, records):
+        e = record.about["environment"]
+        where = f", {e['threads']} thread(s) per cell" if e["device"] == "cpu" else ""
+        lines[
+            f"Made on: {e['hardware']} ({e['device']}{where}), Python {e['python']}, "
+            f"torch {e['torch']}, mubench {e['mubench']}."
+        ] = None
+    return list(lines)

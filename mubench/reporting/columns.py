@@ -1,0 +1,101 @@
+"""The columns of a table, as the metrics declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from mubench.api.metric import Better, Gap, MetricSpec
+from mubench.discovery.find import Catalogue
+
+# The attack of tables by class and of tuning: on few images, the threshold attack's threshold is noise.
+HEADLINE = "mia_svc"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric's column. name: its key in cells.csv. place: columns stand in this order."""
+
+    name: str
+    title: str
+    better: Better
+    gap: Gap
+    place: int
+
+
+@dataclass(frozen=True)
+class AvgGap:
+    """A column of Avg. Gaps. metrics: what it is the mean over; the attack comes last."""
+
+    name: str
+    title: str
+    metrics: tuple[str, ...]
+
+    @property
+    def attack(self) -> str:
+        """The attack that it takes."""
+        return self.metrics[-1]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The metrics with a column, from left to right."""
+
+    metrics: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, specs: Iterable[MetricSpec]) -> Columns:
+        """The columns that these metrics declare."""
+        return cls.ordered(
+            Column(s.name, s.title, s.better, s.gap, s.column) for s in specs if s.column is not None
+        )
+
+    @classmethod
+    def ordered(cls, columns: Iterable[Column]) -> Columns:
+        """These columns by place; of two that have one name, the last counts."""
+        by_name = {column.name: column for column in columns}
+        return cls(tuple(sorted(by_name.values(), key=lambda column: column.place)))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The metrics' names."""
+        return tuple(column.name for column in self.metrics)
+
+    @cached_property
+    def accuracies(self) -> tuple[str, ...]:
+        """The metrics that enter every Avg. Gap."""
+        return tuple(column.name for column in self.metrics if column.gap == "accuracy")
+
+    @cached_property
+    def gaps(self) -> tuple[AvgGap, ...]:
+        """An Avg. Gap per attack; MIA's is the one without an addition to its name."""
+        gaps = []
+        for column in self.metrics:
+            if column.gap == "attack":
+                plain = column.name == "mia"
+                name = "avg_gap" if plain else f"avg_gap_{column.name.removeprefix('mia_')}"
+                title = "Avg. Gap" if plain else f"Avg. Gap ({column.title.removeprefix('MIA-')})"
+                gaps.append(AvgGap(name, title, (*self.accuracies, column.name)))
+        return tuple(gaps)
+
+    @property
+    def headline(self) -> AvgGap:
+        """The Avg. Gap of the headline attack; without it, the last one. IndexError if there is none."""
+        return next((gap for gap in self.gaps if gap.attack == HEADLINE), self.gaps[-1])
+
+    def only(self, names: Iterable[str]) -> Columns:
+        """Those of these names."""
+        kept = set(names)
+        return Columns(tuple(column for column in self.metrics if column.name in kept))
+
+    def titles(self) -> Mapping[str, str]:
+        """The headings of the metrics and the Avg. Gaps, by column name."""
+        metrics = {column.name: column.title for column in self.metrics}
+        return {**metrics, **{gap.name: gap.title for gap in self.gaps}}
+
+
+@lru_cache(maxsize=1)
+def installed() -> Columns:
+    """The columns of the built-in metrics and of installed ones."""
+    return Columns.of(Catalogue().metrics.values())

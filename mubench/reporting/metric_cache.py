@@ -1,0 +1,96 @@
+"""The metrics of a row, each computed once and then read from the store."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mubench.api.outputs
+import mubench.api.scores
+from mubench.api.metric import MetricSpec
+from mubench.api.outputs import Outputs
+from mubench.discovery.source import source_digest, source_files
+from mubench.reporting.evaluate import Options, check_outputs, evaluate_metric, merge_values
+from mubench.storage.files import key_of
+from mubench.storage.store import Record, Store
+
+# What hands a record's outputs to every metric.
+_BASE = (mubench.api.outputs, mubench.api.scores)
+# Import name -> distribution of the libraries on which numbers can rest.
+_LIBRARIES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn"}
+
+
+def row_values(
+    records: Sequence[Record],
+    references: Sequence[Record],
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    options: Options,
+) -> list[dict[str, float]]:
+    """All values of a row, a dict per record; references: Retrain's records of the same seeds, or none.
+
+    Raises ValueError, naming the metric, for whatever a metric raises.
+    """
+    values: list[dict[str, float]] = [{} for _ in records]
+    rows: list[Outputs] = []
+    targets: list[Outputs] = []
+    for name, spec in metrics.items():
+        if not records or (spec.needs in ("pair", "row_pair") and not references):
+            continue
+        given = options.get(name, {})
+        key = key_of(_facts(spec, given, records, references))
+        result = store.cached_json("metrics", key)
+        if result is None:
+            if not rows:  # read once, and only if a metric is new
+                rows, targets = [_checked(r) for r in records], [_checked(r) for r in references]
+            try:
+                result = evaluate_metric(spec, rows, targets, given)
+            except Exception as error:  # a plugin may raise anything
+                raise ValueError(f"metric {name!r}: {type(error).__name__}: {error}") from error
+            store.save_json("metrics", key, result)
+        merge_values(values, name, result)
+    return values
+
+
+def _checked(record: Record) -> Outputs:
+    outputs = record.outputs()
+    check_outputs(outputs)
+    return outputs
+
+
+def _facts(
+    spec: MetricSpec, options: Mapping[str, Any], records: Sequence[Record], references: Sequence[Record]
+) -> dict[str, Any]:
+    """Everything that decides a metric's values."""
+    compared = references if spec.needs in ("pair", "row_pair") else ()
+    return {
+        "metric": [spec.name, spec.function, spec.source],
+        "base": _base(),
+        "libraries": _libraries(Path(spec.path)),
+        "options": dict(options),
+        "cells": [record.about["key"] for record in records],
+        "references": [record.about["key"] for record in compared],
+    }
+
+
+@lru_cache
+def _base() -> list[str]:
+    """The digests of `_BASE`."""
+    return [source_digest(Path(str(module.__file__))) for module in _BASE]
+
+
+@lru_cache
+def _libraries(path: Path) -> dict[str, str]:
+    """The versions of numpy, and of scipy and scikit-learn where a metric's files import them."""
+    names = {"numpy"}
+    for file in source_files(path):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return {name: version(_LIBRARIES[name]) for name in sorted(names & set(_LIBRARIES))}
