@@ -57,8 +57,8 @@ def image_set(augmentation=Augmentation(1, flip=True)):  # noqa: B008 - it is fr
         labels,
         batch_size=16,
         augmentation=augmentation,
-        order=rng("order"),
-        noise=rng("augmentation"),
+        order_rng=rng("order"),
+        augmentation_rng=rng("augmentation"),
         ledger=Ledger(),
     )
 

@@ -60,16 +60,17 @@ class ImageSet:
         *,
         batch_size: int,
         augmentation: Augmentation,
-        order: torch.Generator,
-        noise: torch.Generator,
+        order_rng: torch.Generator,
+        augmentation_rng: torch.Generator,
         ledger: Ledger,
     ) -> None:
         """`images` uint8 (n, C, H, W) and `labels` int64 (n,) on one device.
 
-        `order` is a generator on the CPU, `noise` (for the augmentation) one on the device.
+        `order_rng` is a generator on the CPU, `augmentation_rng` one on the device.
         """
         self._images, self._labels = images, labels
-        self._augmentation, self._order, self._noise = augmentation, order, noise
+        self._augmentation = augmentation
+        self._order_rng, self._augmentation_rng = order_rng, augmentation_rng
         self._ledger = ledger
         self._names: list[str] = [name]
         self._owner = torch.zeros(len(labels), dtype=torch.int64)
@@ -94,14 +95,14 @@ class ImageSet:
             self._ledger.read(self._names[i], samples)
 
     def _epoch(self, views: int) -> Iterator[tuple[list[Tensor], Tensor]]:
-        order = torch.randperm(len(self), generator=self._order)
+        order = torch.randperm(len(self), generator=self._order_rng)
         batches = torch.tensor_split(order, self.batches) if len(self) else ()
         per_chunk = max(1, CHUNK // self.batch_size)
         for first in range(0, len(batches), per_chunk):
             part = batches[first : first + per_chunk]
             there = torch.cat(part).to(self._images.device)
             images, labels = self._images[there], self._labels[there]
-            augmented = [self._augmentation(images, self._noise) for _ in range(views)]
+            augmented = [self._augmentation(images, self._augmentation_rng) for _ in range(views)]
             at = 0
             for batch in part:
                 rows = slice(at, at := at + len(batch))

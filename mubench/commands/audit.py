@@ -18,7 +18,7 @@ def audit_tables(path: Path | None, console: Console, as_json: bool) -> int:
     cells = tables.load(path)
     wrong = tables.audit(cells)
     if as_json:
-        console.print(json.dumps([asdict(d) for d in wrong], indent=1), markup=False, soft_wrap=True)
+        console.print_json(json.dumps([asdict(d) for d in wrong]))
         return 0
     from rich.table import Table
     from rich.text import Text

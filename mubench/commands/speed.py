@@ -35,7 +35,6 @@ def speed_suite(
         model = request.catalogue.models.find(suite.model)
         data = request.catalogue.datasets.find(suite.dataset)
         images = image_spec_of(data, suite.data, request.store.root / "data")
-    import torch
 
     from mubench.running import speed
     from mubench.running.environment import environment
@@ -60,7 +59,7 @@ def speed_suite(
         "device": device,
         "threads": work.threads,
         **measured,
-        "environment": environment(torch.device(device)),
+        "environment": environment(device),
     }
     if as_json:
         console.print_json(json.dumps(facts))

@@ -34,7 +34,7 @@ def legacy_validation(
     share does not depend on the order of the data. Raises UsageError if a class would be left
     without training or validation images.
     """
-    # A stream of our own would be another draw: here the published numbers are the point.
+    # The published code draws with RandomState; a named stream would draw other images.
     rng = np.random.RandomState(seed)
     held: list[Indices] = []
     for k in range(int(labels.max()) + 1):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from mubench.planning.cell import CELL, Cell
 from mubench.running.isolation import CAN_FORK, how_it_ended
 from mubench.running.outcome import REPLY, Reply, Status
+from mubench.storage.files import write_atomic
 from mubench.storage.store import Store
 
 # Seconds after a cell's timeout until its worker, which should have stopped it, is stopped itself.
@@ -95,7 +96,7 @@ class WorkerProcess:
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read() + f"[mubench: {reason}]\n".encode()
         with suppress(OSError):
-            self._store.log_file(cell.key).write_bytes(words)
+            write_atomic(self._store.log_file(cell.key), words)
         return Reply(Status.DIED, reason)
 
     def close(self) -> None:

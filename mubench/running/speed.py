@@ -76,8 +76,8 @@ def ours(work: Workload, precision: str, channels_last: bool = True) -> Iterator
         labels,
         batch_size=work.batch_size,
         augmentation=Augmentation(work.padding, work.flip),
-        order=torch.Generator().manual_seed(0),
-        noise=torch.Generator(work.device).manual_seed(0),
+        order_rng=torch.Generator().manual_seed(0),
+        augmentation_rng=torch.Generator(work.device).manual_seed(0),
         ledger=Ledger(),
     )
     step = Step(work.network(precision, channels_last), cross_entropy_loss, 1e-3)

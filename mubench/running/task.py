@@ -49,8 +49,8 @@ def make_set(
         labels,
         batch_size=batch_size,
         augmentation=augmentation,
-        order=generator(seeds("order", name)),
-        noise=generator(seeds("augmentation", name), images.device),
+        order_rng=generator(seeds("order", name)),
+        augmentation_rng=generator(seeds("augmentation", name), images.device),
         ledger=ledger,
     )
 

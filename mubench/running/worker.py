@@ -72,6 +72,8 @@ def prepare(cell: Cell, store: Store) -> None:
     from mubench.running.environment import environment
 
     environment("cpu")
+    if not cell.setting.data.dataset.module:
+        return  # a user's file: its code runs in the children only
     with suppress(Exception):  # the cell meets the same error, and reports it
         data_of(cell.setting, store)
 

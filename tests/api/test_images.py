@@ -23,8 +23,8 @@ def make():
             7 * who,
             batch_size=batch_size,
             augmentation=Augmentation(padding, flip),
-            order=gen(seed),
-            noise=gen(seed + 1),
+            order_rng=gen(seed),
+            augmentation_rng=gen(seed + 1),
             ledger=ledger or Ledger(),
         )
 
@@ -59,8 +59,8 @@ def test_an_epoch_larger_than_a_chunk_visits_each_image_once(make):
         torch.arange(n),
         batch_size=batch_size,
         augmentation=Augmentation(),
-        order=gen(0),
-        noise=gen(1),
+        order_rng=gen(0),
+        augmentation_rng=gen(1),
         ledger=(ledger := Ledger()),
     )
 
@@ -141,8 +141,8 @@ def test_two_views_of_a_batch_show_the_same_images_drawn_independently():
         torch.arange(64),
         batch_size=64,
         augmentation=Augmentation(0, flip=True),
-        order=gen(0),
-        noise=gen(1),
+        order_rng=gen(0),
+        augmentation_rng=gen(1),
         ledger=(ledger := Ledger()),
     )
 

@@ -210,8 +210,8 @@ def test_train_follows_the_recipe(model):
             labels,
             batch_size=8,
             augmentation=Augmentation(1, flip=True),
-            order=gen(5),
-            noise=gen(6),
+            order_rng=gen(5),
+            augmentation_rng=gen(6),
             ledger=Ledger(),
         )
 

@@ -12,6 +12,8 @@ import pytest
 from mubench.metrics.svc import share_of_nonmembers
 from mubench.metrics.threshold import best_threshold
 
+pytestmark = pytest.mark.slow
+
 MEASURE = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "measure_attacks.py"))
 # What one call of scikit-learn's SVC (1.9) says of all 20,000 confidences of seed 0: half a minute each.
 STORED = {"saturated": 10.285, "overlapping": 55.23, "separated": 38.88}

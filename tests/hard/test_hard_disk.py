@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from hard_runs import RECORDS
 
+pytestmark = pytest.mark.slow
+
 
 def _mount(folder, *options):
     return subprocess.run(["mount", *options, folder], capture_output=True, text=True, check=False)

@@ -11,7 +11,10 @@ import time
 import pytest
 from hard_runs import RECORDS, is_running, wait_for
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
+]
 
 # Waits in the middle of its cell, with a process of its own, until a file "go" stands beside it.
 SLOW = """
@@ -154,7 +157,7 @@ def test_a_power_cut_in_the_middle_of_writing_at_several_moments(run, undisturbe
     (run.folder / "site").mkdir()
     (run.folder / "site" / "sitecustomize.py").write_text(DEADLY_DISK, encoding="utf-8")
     seen = set()
-    for writes in (5, 9, 13):
+    for writes in range(2, 9):
         path = {"PYTHONPATH": str(run.folder / "site"), "WRITES": str(writes)}
         process = run.start("--jobs", "0", **path)
         process.communicate(timeout=120)

@@ -9,9 +9,10 @@ from hard_runs import is_running
 from mubench.running.executor import execute
 from mubench.storage.store import Store
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="limits memory, looks into /proc"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory, looks into /proc"),
+]
 
 HARMFUL = """
 import os, subprocess, sys, time

@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from mubench.cli import main
+
+pytestmark = pytest.mark.slow
 
 PLUGIN = """
 from mubench import Step, cross_entropy_loss, method
