@@ -215,7 +215,7 @@ heavy = {"torch", "sklearn", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
     )
 
     assert done.returncode == 0, done.stderr

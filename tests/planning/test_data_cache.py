@@ -199,7 +199,9 @@ def test_what_is_decoded_is_read_without_torch(tree, tmp_path):
         print([m for m in ("torch", "torchvision", "sklearn", "scipy") if m in sys.modules])
     """
 
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
 
     assert said.strip() == "[]"
 

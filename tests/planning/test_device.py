@@ -46,7 +46,7 @@ def test_another_capability_gives_other_keys_and_is_the_one_torch_uses(tmp_path)
     for override in ("", "default"):
         environment = {k: v for k, v in os.environ.items() if k != "ATEN_CPU_CAPABILITY"}
         environment |= {"ATEN_CPU_CAPABILITY": override} if override else {}
-        command = [sys.executable, "-c", PLANNED, str(tmp_path)]
+        command = [sys.executable, "-P", "-c", PLANNED, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         found[override] = done.stdout.split()

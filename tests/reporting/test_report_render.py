@@ -110,7 +110,7 @@ def test_unchanged_pictures_are_not_drawn_again_nor_matplotlib_loaded(drawn):
     cells.to_pickle(out.parent / "cells.pkl")
     pd.to_pickle(scores, out.parent / "scores.pkl")
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split() == [str(len(paths)), "False", "False"]
     assert stamps(out) == before

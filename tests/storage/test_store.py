@@ -298,7 +298,7 @@ def test_a_store_that_is_only_read_can_be_planned_from(tmp_path):
         folder.chmod(0o555)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY],
+            [sys.executable, "-P", "-c", READ_ONLY],
             preexec_fn=be_nobody_special,
             cwd=tmp_path,
             capture_output=True,
