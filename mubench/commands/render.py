@@ -49,7 +49,9 @@ def show(
         )
     manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
     columns = Columns(tuple(manifest.columns))
-    report = make_report(cells, caption=manifest.title, notes=manifest.captions, columns=columns)
+    report = make_report(
+        cells, caption=manifest.title, notes=manifest.captions, columns=columns, margin=manifest.margin
+    )
     # printed before anything is written: a full disk must not keep the table from being seen
     console.print(formats.terminal(report.table))
     results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)

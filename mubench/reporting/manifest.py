@@ -65,7 +65,8 @@ class Manifest(BaseModel):
     rows: those of the one table; where every class is forgotten in turn they are empty, and `classes`
     holds the rows of each class by its name. metrics: their options. columns: as the metrics declared
     them when the table was made. notes: the lines under the table; hardware: those that say where the
-    records were made. What else was written (suite, overrides, data, splits, ...) is kept as it is.
+    records were made. margin: see `differences`, in points. What else
+    was written (suite, overrides, data, splits, ...) is kept as it is.
     """
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
@@ -74,6 +75,7 @@ class Manifest(BaseModel):
     notes: list[Line] = []
     hardware: list[Line] = []
     metrics: dict[str, dict[str, Any]] = {}
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     columns: list[Column] = []
     rows: list[ManifestRow]
     classes: dict[Line, list[ManifestRow]] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mubench.reporting import classes, formats, tables
+from mubench.reporting import classes, differences, formats, tables
 from mubench.reporting.classes import ClassSummary, summarise_classes
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.histograms import Histograms
@@ -19,30 +19,44 @@ from mubench.storage.files import write_atomic
 
 @dataclass(frozen=True)
 class Report:
-    """The summary of some cells and the table made of it: everything that is printed or drawn."""
+    """The summary of some cells and the table made of it: everything that is printed or drawn.
+
+    differences: those from Retrain, see `differences.differences`.
+    """
 
     summary: Summary | ClassSummary
     table: tables.Table
+    differences: pd.DataFrame
 
 
 def make_report(
-    cells: pd.DataFrame, *, caption: str, notes: Sequence[str] = (), columns: Columns | None = None
+    cells: pd.DataFrame,
+    *,
+    caption: str,
+    notes: Sequence[str] = (),
+    columns: Columns | None = None,
+    margin: float = 1.0,
 ) -> Report:
     """Summarise the cells once and make their table.
 
     cells: a line per row of the table and seed, in table order: method, role, seed, status, reason,
     the metrics (percent), rte (seconds), rte_shared, and any further numbers, which go to cells.csv as
     they are. With a column `class`, the class forgotten, they make one table with a block per class.
-    columns: those that the metrics declare; unless given, of the installed ones.
+    columns: those that the metrics declare; unless given, of the installed ones. margin: the difference
+    from Retrain in points that the suite calls equal.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
     shown = shown_columns(cells, columns or installed())
-    if "class" in cells:
-        by_class = summarise_classes(cells, shown)
-        return Report(by_class, classes.build(by_class, caption=caption, notes=notes))
-    summary = summarise(cells, shown)
-    return Report(summary, tables.build(summary, caption=caption, notes=notes))
+    summary = summarise_classes(cells, shown) if "class" in cells else summarise(cells, shown)
+    apart = differences.differences(summary, margin)
+    reference = summary.reference if isinstance(summary, Summary) else summary.mean.reference
+    below = [*differences.legend(apart, reference, margin), *notes]
+    if isinstance(summary, Summary):
+        table = tables.build(summary, caption=caption, notes=below)
+    else:
+        table = classes.build(summary, caption=caption, notes=below)
+    return Report(summary, table, apart)
 
 
 def write_tables(report: Report, out: Path) -> list[Path]:
@@ -55,6 +69,7 @@ def write_tables(report: Report, out: Path) -> list[Path]:
         "table-standalone.tex": formats.latex_standalone(table),
         "table.csv": formats.csv(summary.numbers.reset_index() if single else summary.numbers),
         "cells.csv": formats.csv(summary.cells.astype({"seed": "Int64"})),
+        "differences.csv": formats.csv(report.differences),
     }
     for name, text in texts.items():
         write_atomic(out / name, text.encode())

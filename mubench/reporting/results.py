@@ -47,6 +47,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
         "title": title,
         "notes": notes,
         "metrics": suite.metrics,
+        "margin": suite.margin,
         "rows": rows.get("", []),
         "classes": {} if "" in rows else rows,
         "suite": name,

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mubench.streams import numpy_stream
+
+# Up to this many seeds the permutation test counts all signs; beyond, it draws SAMPLED of them.
+MOST_EXACT = 13
+SAMPLED = 9999
 
 
 @dataclass(frozen=True)
 class Paired:
     """Signed differences (method - reference) in points, over the seeds.
 
-    mean; low, high: its 95 % t interval. p: two-sided paired permutation test of "no difference";
-    with n seeds it cannot be below 2 / 2^n (0.0625 at 5). p_equivalent: two one-sided t tests of "at
-    least `margin` apart"; small means equivalent. All but the mean are NaN with a single seed.
+    seeds: how many. mean; low, high: its 95 % t interval. p: two-sided paired permutation test of "no
+    difference"; with n seeds it cannot be below 2 / 2^n (0.0625 at 5). p_equivalent: two one-sided t tests
+    of "at least `margin` apart"; small means equivalent. With a single seed only the mean is not NaN.
     """
 
+    seeds: int
     mean: float
     low: float
     high: float
@@ -40,32 +49,37 @@ def paired_differences(values: Sequence[float], reference: Sequence[float], marg
     apart = x - y
     mean = float(apart.mean())
     if len(apart) == 1:
-        return Paired(mean, *[float("nan")] * 4)
-    from scipy.stats import t
+        return Paired(1, mean, *[float("nan")] * 4)
+    from scipy.special import stdtr, stdtrit  # Student's t, without the second that scipy.stats takes
 
     error, degrees = float(apart.std(ddof=1)) / len(apart) ** 0.5, len(apart) - 1
-    half = error * float(t.ppf(0.975, degrees))
+    half = error * float(stdtrit(degrees, 0.975))
     if error > 0:
-        p_equivalent = float(t.sf((margin - abs(mean)) / error, degrees))
+        p_equivalent = float(stdtr(degrees, (abs(mean) - margin) / error))
     else:
         p_equivalent = 0.0 if abs(mean) < margin else 1.0
-    return Paired(mean, mean - half, mean + half, _permutation_p(x, y), p_equivalent)
+    return Paired(len(apart), mean, mean - half, mean + half, _permutation_p(apart), p_equivalent)
 
 
-def _permutation_p(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Two-sided p of the mean difference when each pair may be swapped; exact up to 13 seeds."""
-    from scipy.stats import permutation_test
+@lru_cache(maxsize=4)
+def _signs(seeds: int) -> NDArray[np.float64]:
+    """All 2^seeds ways to swap pairs, as signs, the unswapped one first; or it and SAMPLED drawn ones."""
+    if seeds <= MOST_EXACT:
+        return np.array(list(product((1.0, -1.0), repeat=seeds)))
+    drawn = numpy_stream(0, "permutation test").choice((1.0, -1.0), (SAMPLED, seeds))
+    return np.concatenate([np.ones((1, seeds)), drawn])
 
-    found = permutation_test(
-        (x, y),
-        lambda a, b, axis: np.mean(a - b, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=9999,
-        # Beyond 13 seeds pairings are sampled: the same ones every time.
-        random_state=np.random.default_rng(0),
-    )
-    return float(found.pvalue)
+
+def _permutation_p(apart: NDArray[np.float64]) -> float:
+    """Two-sided p of the mean of (n,) differences when each pair may be swapped."""
+    reach = np.abs(_signs(len(apart)) @ apart)
+    # Sums that are equal on paper differ by rounding.
+    return float(np.mean(reach >= abs(apart.sum()) * (1 - 1e-12)))
+
+
+def smallest_p(seeds: int) -> float:
+    """The smallest p that the permutation test can give."""
+    return max(2.0 ** (1 - seeds), 1 / (SAMPLED + 1) if seeds > MOST_EXACT else 0.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ from mubench.reporting.plots import draw as plots
 from mubench.reporting.render import make_report, write_plots, write_tables
 from mubench.reporting.summary import summarise
 
-TABLES = ["table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv"]
+TABLES = ["table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv", "differences.csv"]
 PICTURES = [
     f"{n}.{e}" for n in ("avg_gap", "forget_vs_utility", "cost_vs_gap", "confidence") for e in ("png", "svg")
 ]
