@@ -113,7 +113,7 @@ def development(
         "seeds": list(range(FIRST_SEED, FIRST_SEED + seeds)),
         "methods": fixed,
         "variants": rows,
-        "floor": False,
+        "floor": 0,
     }
     return suite.model_copy(update=update), drawn
 

@@ -16,11 +16,15 @@ from mubench.planning.suite import Forget, SplitKind
 
 
 class Stream(StrEnum):
-    """What a cell's random streams are called; AGAIN: the second, independent Retrain."""
+    """What a cell's random streams are called; those of further Retrains: see `again`."""
 
     ORIGINAL = "original"
     UNLEARN = "unlearn"
-    AGAIN = "again"
+
+
+def again(number: int) -> str:
+    """What the random streams of the further Retrain with this number, from 1 on, are called."""
+    return "again" if number == 1 else f"again {number}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Cell:
     key: str
     setting: Setting
     seed: int
-    stream: Stream
+    stream: str
     spec: MethodSpec | None = None
     parameters: dict[str, Any] | None = None
     original: str = ""

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from mubench.api.method import MethodSpec
-from mubench.planning.cell import Setting, Stream
+from mubench.planning.cell import Setting
 from mubench.planning.splits import Partition, Split
 from mubench.version import NUMERICS
 
@@ -43,7 +43,7 @@ def original_facts(
 
 
 def method_facts(
-    original: str, split: Split, spec: MethodSpec, parameters: Mapping[str, Any], seed: int, stream: Stream
+    original: str, split: Split, spec: MethodSpec, parameters: Mapping[str, Any], seed: int, stream: str
 ) -> dict[str, Any]:
     """What decides the outputs of a method that starts from the original with the key `original`."""
     return {

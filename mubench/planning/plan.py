@@ -9,7 +9,7 @@ from mubench.api.dataset import DatasetSpec
 from mubench.api.method import MethodSpec
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
-from mubench.planning.cell import Cell, DataSetting, Setting, Stream
+from mubench.planning.cell import Cell, DataSetting, Setting, Stream, again
 from mubench.planning.data_cache import Dataset, load_dataset
 from mubench.planning.device import check_compile, processor, resolve_device, resolve_precision
 from mubench.planning.keys import method_facts, original_facts
@@ -132,6 +132,8 @@ def make_plan(
         for seed in suite.seeds
     }
     cells = {cell.key: cell for cell in originals.values()}
+    further = [row.name for row, _ in rows if row.role == "floor"]
+    streams = {name: again(number) for number, name in enumerate(further, 1)}
     blocks = []
     for label, forget in forget_by_label.items():
         of_block = replace(setting, forget=forget)
@@ -144,7 +146,7 @@ def make_plan(
                 reason = f"not for {forget.scenario} forgetting, only {', '.join(spec.scenarios)}"
                 table.append(replace(row, status=Status.SKIPPED, reason=reason))
             else:
-                made = _cells(row, spec, of_block, of_seed, originals)
+                made = _cells(row, spec, streams.get(row.name, Stream.UNLEARN), of_block, of_seed, originals)
                 for cell in made.values():
                     cells.setdefault(cell.key, cell)
                 table.append(replace(row, keys={seed: cell.key for seed, cell in made.items()}))
@@ -155,12 +157,12 @@ def make_plan(
 def _cells(
     row: TableRow,
     spec: MethodSpec,
+    stream: str,
     setting: Setting,
     splits: Mapping[int, Split],
     originals: Mapping[int, Cell],
 ) -> dict[int, Cell]:
-    """Seed -> the row's cell."""
-    stream = Stream.AGAIN if row.role == "floor" else Stream.UNLEARN
+    """Seed -> the row's cell, whose random streams are called `stream`."""
     cells = {}
     for seed, split in splits.items():
         start = originals[seed].key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from mubench.api.method import MethodSpec, Role
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
+from mubench.planning.cell import again
 from mubench.planning.suite import Suite
 
 # From the top of the table to its bottom.
@@ -47,7 +49,8 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
     Raises UsageError, naming `where`, for a method, parameter or name that cannot be used.
     """
     reference, baseline = catalogue.with_role(Role.REFERENCE), catalogue.with_role(Role.BASELINE)
-    methods, again = catalogue.methods, f"{reference.name} (again)"
+    methods = catalogue.methods
+    further = [f"{reference.name} ({again(number)})" for number in range(1, suite.floor + 1)]
     rows: list[tuple[TableRow, MethodSpec | None]] = []
     broken: list[tuple[TableRow, MethodSpec | None]] = []
     for name, options in {reference.name: {}, baseline.name: {}, **suite.methods}.items():
@@ -58,8 +61,8 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
         spec = methods.find(name, where)
         parameters = spec.bind(options, f"{where}: [methods.{name}]")
         rows.append((TableRow(name, spec.role, parameters=parameters), spec))
-        if suite.floor and spec is reference:
-            rows.append((TableRow(again, "floor", parameters=parameters), spec))
+        if spec is reference:
+            rows += [(TableRow(one, "floor", parameters=parameters), spec) for one in further]
     for variant in suite.variants:
         place = f"{where}: variant {variant.name!r}"
         spec = methods.find(variant.base, place)
@@ -67,19 +70,21 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
         # there is one reference; a variant of it is compared with it like any other row
         role = "method" if spec is reference else spec.role
         rows.append((TableRow(variant.name, role, parameters=parameters), spec))
-    names = [row.name for row, _ in [*rows, *broken]]
-    _check_names(names if suite.floor else [*names, again], (reference.name, baseline.name, again), where)
+    joined = (reference.name, baseline.name, *further)
+    _check_names([row.name for row, _ in [*rows, *broken]], joined, reference.name, where)
     return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
 
 
-def _check_names(names: Sequence[str], reserved: Sequence[str], where: str) -> None:
+def _check_names(names: Sequence[str], joined: Sequence[str], reference: str, where: str) -> None:
     """UsageError if two rows are called the same, or one like a row that joins by itself.
 
     Only here are all names known: selection and plugins bring some. The numbers of a row are found by
-    its name, so one of two would show the other's.
+    its name, so one of two would show the other's. joined: the rows that did join by themselves;
+    the names of further references are kept for them also where a suite wants none.
     """
+    further = re.compile(rf"{re.escape(reference)} \(again( \d+)?\)")
     for name, count in Counter(names).items():
-        if count > 1 and name in reserved:
+        if (count > 1 and name in joined) or (name not in joined and further.fullmatch(name)):
             raise UsageError(
                 f"{where}: a row is called {name!r}, the name of a row that joins by itself; rename it"
             )

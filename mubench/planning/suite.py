@@ -45,6 +45,15 @@ def _name(value: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 
 
+def _count(value: Any) -> Any:
+    """`true` is one, `false` none."""
+    return int(value) if isinstance(value, bool) else value
+
+
+# How many further Retrains a seed has.
+Further = Annotated[int, BeforeValidator(_count), Field(ge=0, le=1000)]
+
+
 class RandomForget(Strict):
     """Forget a share of the training images, drawn uniformly."""
 
@@ -101,7 +110,7 @@ class Suite(Strict):
     threads: int = Field(1, ge=1, le=1024)
     precision: Precision = "auto"
     compile: bool = False
-    floor: bool = True
+    floor: Further = 1
     margin: Positive = 1.0
     timeout: Annotated[Positive, Field(le=1e8)] | None = None
     tuning: str = ""

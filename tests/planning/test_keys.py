@@ -99,6 +99,14 @@ def test_seeds_and_the_second_retrain_have_keys_of_their_own(planned):
     assert len(set(every)) == len(every) == 10
 
 
+def test_more_retrains_leave_the_keys_of_the_first_alone(planned):
+    one, many = planned("floor = true"), planned("floor = 3")
+
+    assert {row: many[row] for row in one} == one
+    assert many.keys() - one.keys() == {"Retrain (again 2)", "Retrain (again 3)"}
+    assert len({of_seed[0] for of_seed in many.values()}) == len(many)
+
+
 def test_a_plugins_source_decides_its_row_alone(planned, plugin_file):
     first = planned(plugins=[plugin_file(MINE)])
     edited = planned(plugins=[plugin_file(MINE + "    del model\n")])

@@ -1,5 +1,6 @@
 """From a suite to recorded cells: what a key says, what is skipped or refused, what Retrain may know."""
 
+import itertools
 import re
 import sys
 from dataclasses import replace
@@ -117,14 +118,35 @@ def test_rows_stand_in_the_tables_order_and_retrain_and_original_always_join(ben
     ]
 
 
-@pytest.mark.parametrize("name", ["Retrain", "Original", "Retrain (again)"])
-@pytest.mark.parametrize("floor", ["true", "false"])
+@pytest.mark.parametrize("floor", ["false", "true", "0", "1", "4"])
+def test_floor_is_how_many_further_retrains_there_are(bench, floor):
+    plan = bench(f'methods = ["FT"]\nfloor = {floor}', dry=True)
+
+    names = ["Retrain (again)", "Retrain (again 2)", "Retrain (again 3)", "Retrain (again 4)"]
+    count = {"false": 0, "true": 1}.get(floor) if floor.isalpha() else int(floor)
+    assert [r.name for r in plan.rows if r.role == "floor"] == names[:count]
+    streams = {c.stream for c in plan.cells if c.spec and c.spec.name == "Retrain"}
+    assert streams == {"unlearn", *["again", "again 2", "again 3", "again 4"][:count]}
+
+
+@pytest.mark.parametrize("name", ["Retrain", "Original", "Retrain (again)", "Retrain (again 2)"])
+@pytest.mark.parametrize("floor", ["true", "false", "2"])
 def test_names_of_rows_that_join_by_themselves_are_reserved(bench, name, floor):
     table = f'[[variants]]\nname = "{name}"\nbase = "FT"'
     message = re.escape(f"a row is called {name!r}, the name of a row that joins by itself")
 
     with pytest.raises(UsageError, match=rf"tiny\.toml: {message}"):
         bench(f'methods = ["FT"]\nfloor = {floor}', tables=table, dry=True)
+
+
+def test_further_retrains_differ_from_each_other(bench, keys):
+    plan, _, store = bench("floor = 3")
+    of_row = keys(plan)
+    rows = ("Retrain", "Retrain (again)", "Retrain (again 2)", "Retrain (again 3)")
+    logits = [outputs(store, of_row[name][0])["logits.test"] for name in rows]
+
+    for one, two in itertools.combinations(logits, 2):
+        assert (one != two).any(axis=1).all()
 
 
 @pytest.mark.parametrize("methods", [None, "Mine,FT"])
