@@ -117,9 +117,9 @@ def _legend(summary: ClassSummary, names: Sequence[str]) -> list[str]:
     lines = []
     if name in mean.ok.index:
         lines = [
-            legend.cell(mean.ok, name),
+            legend.cell(mean),
             *legend.bold(mean, "its class and column"),
-            *legend.avg_gaps(mean.columns, name, [g for g in mean.columns.gaps if g.name in names]),
+            *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
         ]
         if "fta" in names:
             lines.append(
@@ -127,8 +127,8 @@ def _legend(summary: ClassSummary, names: Sequence[str]) -> list[str]:
             )
         lines.append(f"{MEAN}: over the classes, seed by seed; a gap there is the mean of the classes' gaps.")
         lines += [
-            f"Noise floor: {row} is a second, independent {name}; gaps like its own are noise."
-            for row in mean.ok.index[mean.ok["role"] == "floor"]
+            f"Noise floor: {row} is a further, independent {name}; gaps like its own are noise."
+            for row in mean.retrains[1:]
         ]
     return [*lines, *legend.merged(summary.cells), *legend.idle(mean), *_without_numbers(summary)]
 

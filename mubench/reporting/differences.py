@@ -12,6 +12,7 @@ import pandas as pd
 
 from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
+from mubench.reporting.gap import ENOUGH
 from mubench.reporting.statistics import Paired, holm, paired_differences, smallest_p
 from mubench.reporting.summary import Summary
 
@@ -27,10 +28,10 @@ _COLUMNS = (
 def differences(summary: Summary | ClassSummary, margin: float) -> pd.DataFrame:
     """What `_COLUMNS` names, for each metric that Retrain's value is the target of and each row but Retrain.
 
-    difference: signed, method - Retrain, in points, the mean over the seeds that both share; low, high: its
-    95 % t interval. p, p_equivalent: as in `Paired`, and adjusted by Holm for the rows of the table (or
-    class), metric by metric. verdict: see `verdict`. Rows without numbers are left out, and all of them where
-    Retrain has none.
+    difference: signed, method - Retrain (from three Retrains on, their mean), in points, the mean over the
+    seeds that both share; low, high: its 95 % t interval. p, p_equivalent: as in `Paired`, and adjusted by
+    Holm for the rows of the table (or class), metric by metric. verdict: see `verdict`. Rows without numbers
+    are left out, and all of them where Retrain has none.
     """
     if isinstance(summary, Summary):
         return _of_table(summary, margin)
@@ -46,11 +47,14 @@ def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
     for column in summary.columns.metrics if summary.reference in rows else ():
         if column.better != "reference":
             continue
-        target = by_seed[summary.reference][column.name].astype(float)
         found: dict[str, Paired] = {}
         for row in rows:
             values = by_seed[row][column.name].astype(float)
-            if row == summary.reference or not values.index.isin(target.index).all():
+            # as in the table: of many Retrains the mean, of which a Retrain is no part when it is compared
+            enough = len(summary.retrains) >= ENOUGH
+            targets = [r for r in summary.retrains if r != row] if enough else [summary.reference]
+            target = pd.concat([by_seed[r][column.name].astype(float) for r in targets], axis=1).mean(axis=1)
+            if [row] == targets or not values.index.isin(target.index).all():
                 continue
             if (values - target.loc[values.index]).notna().all():
                 found[row] = paired_differences(values.to_list(), target.loc[values.index].to_list(), margin)

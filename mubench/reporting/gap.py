@@ -7,8 +7,13 @@ from itertools import product
 
 import numpy as np
 
+from mubench.streams import numpy_stream
+
 # Beyond this many seeds the assignments are sampled: as many as 2 ** MOST_EXACT of them.
 MOST_EXACT = 12
+# So many Retrains of a seed bound the noise floor; fewer do not.
+ENOUGH = 3
+_DRAWS = 20_000
 
 
 # The metrics of the published Avg. Gap.
@@ -52,3 +57,42 @@ def floor_band(
         signs = np.random.default_rng(0).choice((1.0, -1.0), (2**MOST_EXACT, len(first)))
     gaps = np.abs((signs[:, :, None] * apart).mean(axis=1)).mean(axis=1)
     return float(np.quantile(gaps, quantile, method="inverted_cdf"))
+
+
+def floor_quantile(
+    retrains: Sequence[Sequence[Mapping[str, float]]],
+    metrics: Sequence[str] = FOUR,
+    quantile: float = 0.95,
+) -> float:
+    """The Avg. Gap, in points, that one more Retrain stays below with this chance.
+
+    retrains: per seed its R independent Retrains' metrics in percent. The further Retrain, one run for
+    each of the n seeds, is measured against the mean of the R.
+
+    From the covariance W within the seeds, pooled over them (n (R - 1) degrees of freedom), the
+    difference of the means follows a multivariate t with scale W (1 + 1 / R) / n; the quantile is that
+    of its mean absolute entry, over draws that are always the same. The degrees of freedom of this t
+    are those of the *sum* of the standard deviations, Satterthwaite's: errors of metrics that vary
+    independently cancel in part, so that its scale is known better than any one of them. Up to six
+    degrees of freedom within the seeds, the quantile of metrics that vary alike is too large.
+
+    Raises ValueError unless each seed has the same number of Retrains, at least two.
+    """
+    counts = sorted({len(of_seed) for of_seed in retrains})
+    if len(counts) != 1 or counts[0] < 2:
+        raise ValueError(f"a floor needs equally many Retrains at every seed, at least two, not {counts}")
+    values = np.array([[[one[name] for name in metrics] for one in of_seed] for of_seed in retrains])
+    seeds, count, width = values.shape
+    within = (values - values.mean(axis=1, keepdims=True)).reshape(-1, width)
+    free = seeds * (count - 1)
+    covariance = within.T @ within / free
+    spread = np.sqrt(np.diag(covariance))
+    if not spread.any():
+        return 0.0
+    squares = covariance**2 / np.maximum(np.outer(spread, spread), np.finfo(float).tiny)
+    free = free * spread.sum() ** 2 / squares.sum()
+    sizes, axes = np.linalg.eigh(covariance * (1 + 1 / count) / seeds)
+    root = (axes * np.sqrt(np.maximum(sizes, 0.0))) @ axes.T
+    rng = numpy_stream(0, "floor")
+    gaps = np.abs(rng.normal(size=(_DRAWS, width)) @ root).mean(axis=1)
+    return float(np.quantile(gaps * np.sqrt(free / rng.chisquare(free, _DRAWS)), quantile))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from mubench.errors import one_line
 from mubench.planning.rows import Status
-from mubench.reporting.columns import AvgGap, Columns
+from mubench.reporting.columns import AvgGap
+from mubench.reporting.gap import ENOUGH
 from mubench.reporting.summary import Summary
 
 _LINE = 160
@@ -19,9 +20,9 @@ def legend(summary: Summary) -> list[str]:
     name, ok = summary.reference, summary.ok
     lines = []
     if len(ok):
-        gaps = avg_gaps(summary.columns, name, summary.columns.gaps)
+        gaps = avg_gaps(summary, summary.columns.gaps)
         compared = [*bold(summary), *gaps] if name in ok.index else []
-        lines += [cell(ok, name), *compared, _time(ok, name), *_floor(summary)]
+        lines += [cell(summary), *compared, _time(ok, name), *_floor(summary)]
     if ok["rte_shared"].any():
         lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
@@ -38,10 +39,11 @@ def clipped(text: str) -> str:
     return flat if len(flat) <= _LINE else flat[: _LINE - 1].rstrip() + "…"
 
 
-def cell(ok: pd.DataFrame, name: str) -> str:
-    """How to read a cell. ok: the rows that have numbers; name: the reference."""
+def cell(summary: Summary) -> str:
+    """How to read a cell."""
+    ok = summary.ok
     low, high = ok["seeds"].min(), ok["seeds"].max()
-    gap = f" (absolute difference from {name})" if name in ok.index else ""
+    gap = f" (absolute difference from {summary.target})" if summary.reference in ok.index else ""
     if high == 1:
         return f"Cells: the value in percent{gap}; one seed, so no spread is known."
     seeds = f"{high}" if low == high else f"{low} to {high}"
@@ -50,10 +52,11 @@ def cell(ok: pd.DataFrame, name: str) -> str:
 
 def bold(summary: Summary, place: str = "its column") -> list[str]:
     """What bold means in `place`; nothing where fewer than two rows compete."""
-    ok, name = summary.ok, summary.reference
+    ok = summary.ok
     if ok["competes"].sum() < 2:
         return []
-    line = f"Bold: the smallest difference from {name} in {place}, which is not the largest value"
+    smallest = f"the smallest difference from {summary.target} in {place}"
+    line = f"Bold: {smallest}, which is not the largest value"
     for better in ("higher", "lower"):
         titles = [c.title for c in summary.columns.metrics if c.better == better]
         if titles:
@@ -62,14 +65,14 @@ def bold(summary: Summary, place: str = "its column") -> list[str]:
     return [line + (f"; {beside} do not compete." if beside else ".")]
 
 
-def avg_gaps(columns: Columns, name: str, gaps: Sequence[AvgGap]) -> list[str]:
-    """What the Avg. Gaps are, in one line."""
+def avg_gaps(summary: Summary, gaps: Sequence[AvgGap]) -> list[str]:
+    """What these Avg. Gaps are, in one line."""
     if not gaps:
         return []
-    titles = columns.titles()
+    titles = summary.columns.titles()
     first, *others = gaps
     line = (
-        f"{first.title}: mean of the absolute differences from {name} in "
+        f"{first.title}: mean of the absolute differences from {summary.target} in "
         f"{_and([titles[m] for m in first.metrics])}, from unrounded means over the seeds"
     )
     for gap in others:
@@ -89,16 +92,27 @@ def _time(ok: pd.DataFrame, name: str) -> str:
 def _floor(summary: Summary) -> list[str]:
     if not summary.bands:
         return []
-    row = summary.numbers.loc[summary.rows.index[summary.rows["role"] == "floor"][0]]
+    floors = summary.numbers.loc[list(summary.retrains)]
     first, *others = summary.columns.gaps
+    band = {name: f"{value:.2f}" for name, value in summary.bands.items()}
 
-    def values(of: pd.Series[float] | dict[str, float]) -> str:
-        more = [f" ({g.title.partition('(')[2].rstrip(')')} {of[g.name]:.2f})" for g in others]
-        return f"{of[first.name]:.2f}{''.join(more)}"
+    def values(of: Mapping[str, str]) -> str:
+        more = [f" ({g.title.partition('(')[2].rstrip(')')} {of[g.name]})" for g in others]
+        return f"{of[first.name]}{''.join(more)}"
 
+    if len(floors) < ENOUGH:
+        second = {g.name: f"{floors[g.name].iloc[1]:.2f}" for g in summary.columns.gaps}
+        return [
+            f"Noise floor: a second {summary.reference}'s {first.title} is {values(second)}; the band "
+            f"{values(band)} comes from these two alone, which cannot bound the floor: it takes {ENOUGH}."
+        ]
+    apart = {
+        g.name: f"{floors[g.name].min():.2f} to {floors[g.name].max():.2f}" for g in summary.columns.gaps
+    }
     return [
-        f"Noise floor: a second {summary.reference}'s {first.title} is {values(row)}; gaps below the band of "
-        f"{values(dict(summary.bands))} are not distinguishable from retraining again."
+        f"Noise floor: each of the {len(floors)} {summary.reference}s has an {first.title} of "
+        f"{values(apart)} to the mean of the others; one more would stay below {values(band)} 95 times in 100: "
+        "gaps below that are not distinguishable from retraining again."
     ]
 
 

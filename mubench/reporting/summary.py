@@ -14,7 +14,7 @@ import pandas as pd
 
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns, installed
-from mubench.reporting.gap import avg_gap, floor_band
+from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -24,8 +24,9 @@ WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
 class Summary:
     """All that a table and its pictures say about some cells.
 
-    columns: the metrics that are shown. reference: the row that all others are compared with.
-    cells: the cells, with their own Avg. Gaps to the same seed's reference, NaN where there is none.
+    columns: the metrics that are shown. reference: the row with that role. retrains: it and the further
+    Retrains that are ok; rows are compared with the reference or, if there are three Retrains or more,
+    with their mean. cells: the cells, with their own Avg. Gaps, NaN where there is none.
     rows: what each row is, by method in table order; see `summarise_rows`.
     numbers: the numbers of each row, by method; with the name in front, the columns of table.csv.
     bands: the noise floor's band in points, by Avg. Gap; see `floor_bands`.
@@ -37,6 +38,13 @@ class Summary:
     rows: pd.DataFrame
     numbers: pd.DataFrame
     bands: Mapping[str, float]
+    retrains: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """What the rows are compared with, in words."""
+        count = len(self.retrains)
+        return f"the mean of {count} {self.reference}s" if count >= ENOUGH else self.reference
 
     @property
     def ok(self) -> pd.DataFrame:
@@ -48,34 +56,54 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     """The summary of these cells; columns: unless given, those of the installed metrics that are shown.
 
     `m`, `m_std` (ddof = 1; NaN with one seed) and `m_gap` (absolute) for every metric m in percent.
-    Avg. Gaps come from unrounded means over the seeds. `avg_gap_seed_mean` and `_std` are another
-    estimator: of the first Avg. Gap seed by seed. `rte` in seconds, `rte_ratio` as a share of the
-    reference's. Rows that are not ok have no numbers; without an ok reference there are no gaps.
+    Avg. Gaps come from unrounded means over the seeds; see `_aims` for what to. `avg_gap_seed_mean` and
+    `_std` are another estimator: of the first Avg. Gap seed by seed. `rte` in seconds, `rte_ratio` as a
+    share of the reference's. Rows that are not ok have no numbers; without an ok reference there are no gaps.
 
     Raises ValueError unless exactly one row is the reference.
     """
     shown = columns or shown_columns(cells, installed())
     rows, target = summarise_rows(cells), find_reference(cells)
-    seeds = _with_gaps(cells, shown)
-    whole = seeds[seeds["method"].isin(rows.index[rows["status"] == Status.OK])]
+    ok = rows["status"] == Status.OK
+    further = rows.index[ok & (rows["role"] == "floor")]
+    retrains = (target, *(map(str, further) if ok[target] else ()))
+    seeds = _with_gaps(cells, shown, retrains)
+    whole = seeds[seeds["method"].isin(rows.index[ok])]
     mean, std = _moments(whole, [*shown.names, "rte"], rows.index)
-    difference = (mean - mean.loc[target]).abs()
-    means = dict(zip(rows.index, _records(mean, shown), strict=True))
+    aims = _aims(mean, retrains)
+    difference = (mean - aims).abs()
+    means, aimed = (dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, aims))
 
     out = pd.DataFrame({"status": rows["status"]}, index=rows.index)
     for m in shown.names:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
     for gap in shown.gaps:
-        needed = mean[list(gap.metrics)].notna().all(axis=1)
-        known = needed & bool(needed[target])
+        known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [
-            avg_gap(means[row], means[target], gap.metrics) if known[row] else math.nan for row in rows.index
+            avg_gap(means[row], aimed[row], gap.metrics) if known[row] else math.nan for row in rows.index
         ]
     for gap in shown.gaps[:1]:
         seed_mean, seed_std = _moments(whole, [gap.name], rows.index)
         out["avg_gap_seed_mean"], out["avg_gap_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
     out["rte"], out["rte_std"], out["rte_ratio"] = mean["rte"], std["rte"], mean["rte"] / mean["rte"][target]
-    return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown))
+    return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown, retrains), retrains)
+
+
+def _aims(means: pd.DataFrame, retrains: Sequence[str]) -> pd.DataFrame:
+    """What each row's means are compared with: those of the first Retrain, or the mean of all if enough.
+
+    One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
+    """
+
+    def mean_of(some: Sequence[str]) -> pd.Series[float]:
+        return means.loc[list(some)].mean(skipna=False)
+
+    enough = len(retrains) >= ENOUGH
+    of_all = mean_of(retrains) if enough else means.loc[retrains[0]]
+    aims = pd.DataFrame([of_all] * len(means), index=means.index)
+    for name in retrains if enough else ():
+        aims.loc[name] = mean_of([other for other in retrains if other != name])
+    return aims
 
 
 def shown_columns(cells: pd.DataFrame, columns: Columns) -> Columns:
@@ -123,32 +151,35 @@ def find_reference(cells: pd.DataFrame) -> str:
     return names[0]
 
 
-def _with_gaps(cells: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """The cells with their own Avg. Gaps in points."""
-    ok = cells["status"] == Status.OK
-    targets = _by_seed(cells[ok & (cells["role"] == "reference")], columns)
-    out = cells.copy()
-    numbers = _records(cells, columns)
-    for gap in columns.gaps:
-        out[gap.name] = [
-            avg_gap(values, targets[seed], gap.metrics) if fine and seed in targets else math.nan
-            for seed, fine, values in zip(cells["seed"], ok, numbers, strict=True)
-        ]
+def _with_gaps(cells: pd.DataFrame, columns: Columns, retrains: Sequence[str]) -> pd.DataFrame:
+    """The cells with their own Avg. Gaps in points, seed by seed."""
+    out = cells.assign(**dict.fromkeys((gap.name for gap in columns.gaps), math.nan))
+    names = list(columns.names)
+    for _, group in cells[cells["status"] == Status.OK].groupby("seed"):
+        means = group.set_index("method")[names].astype(float)
+        if not set(retrains) <= set(means.index):
+            continue
+        aims = _aims(means, retrains)
+        pairs = list(zip(_records(means, columns), _records(aims, columns), strict=True))
+        for gap in columns.gaps:
+            out.loc[group.index, gap.name] = [avg_gap(mine, aim, gap.metrics) for mine, aim in pairs]
     return out
 
 
-def _floor_bands(whole: pd.DataFrame, columns: Columns) -> dict[str, float]:
-    """The band of each Avg. Gap from the rows that are ok at every seed.
+def _floor_bands(whole: pd.DataFrame, columns: Columns, retrains: Sequence[str]) -> dict[str, float]:
+    """The band of each Avg. Gap from the Retrains that are ok at every seed.
 
-    Empty without a floor row, or with fewer than two seeds at which it and the reference are ok.
+    Of two Retrains by swapping, which takes two seeds; of more as `floor_quantile` says. Empty where
+    there is none.
     """
-    first = _by_seed(whole[whole["role"] == "reference"], columns)
-    second = _by_seed(whole[whole["role"] == "floor"], columns)
-    both = [seed for seed in first if seed in second]
-    if len(both) < 2:
+    of_row = [_by_seed(whole[whole["method"] == name], columns) for name in retrains]
+    by_seed = [[values[seed] for values in of_row] for seed in of_row[0] if all(seed in v for v in of_row)]
+    if len(retrains) >= ENOUGH and by_seed:
+        return {gap.name: floor_quantile(by_seed, gap.metrics) for gap in columns.gaps}
+    if len(retrains) < 2 or len(by_seed) < 2:
         return {}
-    pairs = [first[s] for s in both], [second[s] for s in both]
-    return {gap.name: float(floor_band(*pairs, metrics=gap.metrics)) for gap in columns.gaps}
+    first, second = zip(*by_seed, strict=True)
+    return {gap.name: floor_band(first, second, gap.metrics) for gap in columns.gaps}
 
 
 def _moments(

@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from mubench.reporting.gap import avg_gap, floor_band
+from mubench.reporting.gap import avg_gap, floor_band, floor_quantile
 
 NAMES = ("ua", "ra", "ta", "mia")
 
@@ -85,3 +86,53 @@ def test_seeds_must_pair():
     for first, second in ((two, two[:1]), ([], [])):
         with pytest.raises(ValueError, match="same seeds twice"):
             floor_band(first, second)
+
+
+def retrains(rng, root, seeds, count):
+    """Seeds that differ by much, and Retrains that differ by N(0, root' root) within them."""
+    values = 50 + 10 * rng.normal(size=(seeds, 1, 4)) + rng.normal(size=(seeds, count, 4)) @ root
+    return [[dict(zip(NAMES, one, strict=True)) for one in of_seed] for of_seed in values]
+
+
+ALIKE, ONE = np.eye(4), np.diag([0.01, 0.0, 0.01, 3.0])
+MIXED = np.array([[1.0, 0.1, 0.3, 1.5], [0, 0.1, 0.2, 0.1], [0, 0, 0.4, 0.5], [0, 0, 0, 2.5]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "count"), [(5, 3), (5, 5), (10, 3), (15, 4)])
+@pytest.mark.parametrize("root", [ALIKE, ONE, MIXED], ids=["alike", "one", "mixed"])
+def test_an_independent_retrain_exceeds_the_quantile_in_3_to_7_percent_of_trials(seeds, count, root):
+    rng, over = np.random.default_rng(seeds), 0
+    for _ in range(1000):
+        drawn = retrains(rng, root, seeds, count + 1)
+        of_rest = [s[:-1] for s in drawn]
+        aims = [{n: np.mean([one[n] for one in s]) for n in NAMES} for s in of_rest]
+        over += mean_gap([s[-1] for s in drawn], aims) > floor_quantile(of_rest)
+    assert 30 <= over <= 70
+
+
+def test_of_one_metric_alone_the_quantile_is_students():
+    values = np.array([[1.0, 2.0, 6.0], [5.0, 5.0, 2.0]])
+    of_seed = [[{"ua": v, "ra": 9.0} for v in s] for s in values]
+    within = np.sqrt(((values - values.mean(axis=1, keepdims=True)) ** 2).sum() / 4)
+    expected = stats.t.ppf(0.975, 4) * within * np.sqrt((1 + 1 / 3) / 2)
+    assert floor_quantile(of_seed, ["ua"]) == pytest.approx(expected, rel=0.03)
+    # a metric that never moves halves the mean and adds nothing
+    assert floor_quantile(of_seed, ["ua", "ra"]) == pytest.approx(expected / 2, rel=0.03)
+
+
+def test_the_quantile_knows_neither_the_seeds_level_nor_the_order_of_retrains():
+    rng = np.random.default_rng(0)
+    of_seed = retrains(rng, MIXED, 4, 3)
+    expected = floor_quantile(of_seed)
+    moved = [[{n: v + 7 * s for n, v in one.items()} for one in part] for s, part in enumerate(of_seed)]
+    assert floor_quantile(moved) == pytest.approx(expected)
+    assert floor_quantile([part[::-1] for part in of_seed][::-1]) == pytest.approx(expected)
+    assert floor_quantile([[one, one, one] for one, *_ in of_seed]) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("counts", [(), (1, 1), (3, 2)])
+def test_a_quantile_takes_equally_many_retrains_at_every_seed(counts):
+    one = dict.fromkeys(NAMES, 1.0)
+    with pytest.raises(ValueError, match="equally many Retrains at every seed"):
+        floor_quantile([[one] * count for count in counts])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from mubench.reporting.gap import floor_band
+from mubench.reporting.gap import floor_band, floor_quantile
 from mubench.reporting.summary import summarise
 
 PER_METRIC = [f"{m}{end}" for m in ("ua", "ra", "ta", "mia", "mia_svc") for end in ("", "_std", "_gap")]
@@ -161,3 +162,56 @@ def test_no_band_from_one_seed_or_without_a_floor(make):
     assert summarise(pd.DataFrame(reference)).bands == {}
     assert summarise(pd.DataFrame([reference[0], again[0]])).bands == {}
     assert len(summarise(pd.DataFrame(reference + again)).bands) == 2
+
+
+@pytest.fixture
+def several(make):
+    """`several(count, seeds)`: cells of Retrain, FT and `count` further Retrains."""
+
+    def of(count, seeds=3):
+        rng = np.random.default_rng(0)
+        further = [f"Retrain (again{f' {k}' if k > 1 else ''})" for k in range(1, count + 1)]
+        roles = {"Retrain": "reference", **dict.fromkeys(further, "floor"), "FT": "method"}
+        lines = [make(m, r, s, 50 + rng.normal(size=5)) for s in range(seeds) for m, r in roles.items()]
+        return pd.DataFrame(lines)
+
+    return of
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_of_three_retrains_or_more_the_mean_is_what_rows_are_compared_with(several, count):
+    cells = several(count)
+    numbers = cells.set_index(["method", "seed"])[["ua", "ra", "ta", "mia"]]
+    means = numbers.groupby("method").mean()
+    retrains = means.drop(index="FT")
+    summary = summarise(cells)
+
+    assert len(summary.retrains) == count + 1
+    expected = (means.loc["FT"] - retrains.mean()).abs().mean()
+    assert summary.numbers.loc["FT", "avg_gap"] == pytest.approx(expected)
+    for name in retrains.index:  # leave-one-out
+        apart = retrains.loc[name] - retrains.drop(index=name).mean()
+        assert summary.numbers.loc[name, "avg_gap"] == pytest.approx(apart.abs().mean())
+        assert summary.numbers.loc[name, "ua_gap"] == pytest.approx(abs(apart["ua"]))
+    of_seed = numbers.xs(1, level="seed")
+    apart = of_seed.loc["FT"] - of_seed.drop(index="FT").mean()
+    own = summary.cells.set_index(["method", "seed"])["avg_gap"]
+    assert own["FT", 1] == pytest.approx(apart.abs().mean())
+
+
+def test_a_retrain_that_failed_is_not_in_the_mean(several):
+    cells = several(3)
+    bad = (cells["method"] == "Retrain (again 2)") & (cells["seed"] == 1)
+    without = cells[cells["method"] != "Retrain (again 2)"]
+    cells.loc[bad, ["status", "reason"]] = ["FAILED", "died"]
+
+    found, expected = summarise(cells), summarise(without)
+    assert found.retrains == ("Retrain", "Retrain (again)", "Retrain (again 3)")
+    assert found.bands == expected.bands
+    assert found.numbers.loc["FT", "avg_gap"] == expected.numbers.loc["FT", "avg_gap"]
+
+
+def test_the_band_of_three_retrains_takes_one_seed(several):
+    cells = several(2, seeds=1)
+    retrains = cells[cells["method"] != "FT"].to_dict("records")
+    assert summarise(cells).bands["avg_gap"] == floor_quantile([retrains])

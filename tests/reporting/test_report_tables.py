@@ -140,13 +140,33 @@ def test_the_legend_names_floor_band_and_shared_time(make):
         + [make("FT", "method", s, [9, 90, 80, 20, 20], shared=s == 1, rte=4) for s in (0, 1)]
     )
     table = built(cells, notes=["2 cores"])
-    floor = "a second Retrain's Avg. Gap is 0.50 (SVC 1.50); gaps below the band of 0.50 (SVC 1.50)"
+    floor = (
+        "a second Retrain's Avg. Gap is 0.50 (SVC 1.50); the band 0.50 (SVC 1.50) comes from these two "
+        "alone, which cannot bound the floor"
+    )
     assert sum(floor in note for note in table.notes) == 1
     assert row(table, "FT")["RTE"].text == "4.00 s ± 0.00 (0.40×)*"
     assert row(table, "Retrain")["RTE"].text == "10.00 s ± 0.00"
     assert sum(note.startswith("* timed while") for note in table.notes) == 1
     assert any("over 2 seeds" in note for note in table.notes)
     assert table.notes[-1] == "2 cores"
+
+
+def test_three_retrains_bound_the_floor_and_their_mean_is_the_reference(make):
+    cells = pd.DataFrame(
+        [make("Retrain", "reference", s, [5 + s, 99, 90, 12, 12]) for s in (0, 1)]
+        + [make("Retrain (again)", "floor", s, [8 + s, 99, 90, 12, 15]) for s in (0, 1)]
+        + [make("Retrain (again 2)", "floor", s, [8 + s, 99, 90, 12, 12]) for s in (0, 1)]
+        + [make("FT", "method", s, [11 + s, 99, 90, 12, 12]) for s in (0, 1)]
+    )
+    table = built(cells)
+    # UA 5.5, 8.5, 8.5: FT's 11.5 is 4 from their mean
+    assert row(table, "FT")["UA"].text == "11.50 ± 0.71 (4.00)"
+    assert [row(table, name)["Avg. Gap"].text for name in ("FT", "Retrain")] == ["1.00", "0.75"]
+    words = "\n".join(table.notes)
+    assert "(absolute difference from the mean of 3 Retrains)" in words
+    assert "each of the 3 Retrains has an Avg. Gap of 0.38 to 0.75 (SVC 0.75 to 1.12)" in words
+    assert f"would stay below {summarise(cells).bands['avg_gap']:.2f} (SVC" in words
 
 
 def test_the_legend_says_only_what_applies(published):
