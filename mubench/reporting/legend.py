@@ -111,8 +111,8 @@ def _floor(summary: Summary) -> list[str]:
     }
     return [
         f"Noise floor: each of the {len(floors)} {summary.reference}s has an {first.title} of "
-        f"{values(apart)} to the mean of the others; one more would stay below {values(band)} 95 times in 100: "
-        "gaps below that are not distinguishable from retraining again."
+        f"{values(apart)} to the mean of the others; one more would stay below {values(band)} 95 times in "
+        "100: gaps below that are not distinguishable from retraining again."
     ]
 
 
