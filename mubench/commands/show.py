@@ -96,7 +96,7 @@ def record_text(entry: Entry) -> str:
             "method": entry["method"] or "original model",
             "seed": entry["seed"],
             "parameters": _pairs(entry.get("parameters")),
-            "time": f"{cost['seconds']:.3g} s" + " (timed while another cell ran)" * cost["shared"],
+            "time": f"{cost['seconds']:.3g} s" + " (slowed down by other work)" * cost["shared"],
             "samples": f"{cost['forward']:,} forward, {cost['backward']:,} backward; read {reads or 'none'}",
             "peak memory": f"{cost['peak_memory_mib']:.0f} MiB" if cost["peak_memory_mib"] else "",
             "environment": _pairs(entry["environment"]),

@@ -24,7 +24,7 @@ def legend(summary: Summary) -> list[str]:
         compared = [*bold(summary), *gaps] if name in ok.index else []
         lines += [cell(summary), *compared, _time(ok, name), *_floor(summary)]
     if ok["rte_shared"].any():
-        lines.append("* timed while another cell ran on the same machine: RTE is an upper bound.")
+        lines.append("* slowed down by other work on the machine while it was timed: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
     if summary.rows.loc[name, "status"] != Status.OK:
         lines.append(f"{name} has no numbers, so nothing can be compared with it: no gaps are shown.")

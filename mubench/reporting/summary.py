@@ -115,8 +115,8 @@ def shown_columns(cells: pd.DataFrame, columns: Columns) -> Columns:
 def summarise_rows(cells: pd.DataFrame) -> pd.DataFrame:
     """What each row of the table is, by method and in table order.
 
-    Columns: role, status, reason ("" if ok), seeds (how many), rte_shared (any seed was timed while
-    another cell ran), idle (a method that changed no weight at any seed), competes (a method that is
+    Columns: role, status, reason ("" if ok), seeds (how many), rte_shared (any seed was slowed down by
+    other work), idle (a method that changed no weight at any seed), competes (a method that is
     ok and not idle).
     """
     by = cells.groupby("method", sort=False)

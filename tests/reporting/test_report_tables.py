@@ -147,7 +147,7 @@ def test_the_legend_names_floor_band_and_shared_time(make):
     assert sum(floor in note for note in table.notes) == 1
     assert row(table, "FT")["RTE"].text == "4.00 s ± 0.00 (0.40×)*"
     assert row(table, "Retrain")["RTE"].text == "10.00 s ± 0.00"
-    assert sum(note.startswith("* timed while") for note in table.notes) == 1
+    assert sum(note.startswith("* slowed down by other work") for note in table.notes) == 1
     assert any("over 2 seeds" in note for note in table.notes)
     assert table.notes[-1] == "2 cores"
 
@@ -174,7 +174,7 @@ def test_the_legend_says_only_what_applies(published):
     assert "one seed, so no spread is known" in words
     assert "±" not in words
     assert "floor" not in words
-    assert "timed while" not in words
+    assert "slowed down" not in words
 
 
 def test_without_the_reference_nothing_is_bold(make):
