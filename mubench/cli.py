@@ -269,6 +269,25 @@ def render(**options: Any) -> None:
     raise SystemExit(render_again(target, **options, store=store, console=make_console()))
 
 
+@main.command()
+@click.argument("suite_or_folder")
+@_options("plugin profile store data-root")
+@click.option(
+    "--out",
+    type=_Path(path_type=Path, dir_okay=False),
+    help="The file.  [default: report.html in the folder of the results]",
+)
+def report(**options: Any) -> None:
+    """Write one HTML file about a suite or folder, training nothing.
+
+    It holds the table, every picture, what each method was and cost, and where the numbers come from.
+    """
+    from mubench.commands.report import write_report
+
+    target, store = options.pop("suite_or_folder"), _open_store(options.pop("store"))
+    raise SystemExit(write_report(target, **options, store=store, console=make_console()))
+
+
 @main.command("list")
 @click.argument("what", metavar="methods|metrics|datasets|models|suites")
 @_options("plugin json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from mubench.reporting import formats, results
 from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
-from mubench.reporting.render import make_report
+from mubench.reporting.render import Report, make_report
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:
@@ -40,27 +41,83 @@ def show(
     source: the folder of an earlier rendering, with the histograms; unless given, `folder`.
     kept: the numbers of cells whose records the store may lack. Returns 1 if a cell has none.
     """
+    manifest, report = computed(manifest, store, metrics, source or folder, kept)
+    # printed before anything is written: a full disk must not keep the table from being seen
+    console.print(formats.terminal(report.table))
+    results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)
+    status = report.summary.cells["status"]
+    return 1 if status.isin([Status.FAILED, Status.MISSING]).any() else 0
+
+
+def computed(
+    manifest: Manifest,
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    source: Path,
+    kept: Kept | None = None,
+) -> tuple[Manifest, Report]:
+    """The manifest with what the metrics and records add to it, and the numbers of its table.
+
+    Raises UsageError if neither the store nor `kept`, the cells of the folder `source`, have any.
+    """
     manifest = manifest.with_columns(Columns.of(metrics.values()))
     cells = cells_frame(manifest, store, metrics, kept)
     if not _any_result(cells):
         raise UsageError(
             f"nothing to render of {printable(manifest.title)!r}: the store has none of its records and "
-            f"{source or folder} none of its numbers; `mubench run` makes them"
+            f"{source} none of its numbers; `mubench run` makes them"
         )
     manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
     columns = Columns(tuple(manifest.columns))
     report = make_report(
         cells, caption=manifest.title, notes=manifest.captions, columns=columns, margin=manifest.margin
     )
-    # printed before anything is written: a full disk must not keep the table from being seen
-    console.print(formats.terminal(report.table))
-    results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)
-    return 1 if cells["status"].isin([Status.FAILED, Status.MISSING]).any() else 0
+    return manifest, report
 
 
 def _any_result(cells: pd.DataFrame) -> bool:
     """Whether any cell has numbers or failed, rows without cells aside."""
     return bool((cells["key"].notna() & (cells["status"] != Status.MISSING)).any())
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a folder or a suite says about its table, before anything is computed.
+
+    folder: the one with the numbers of an earlier rendering. catalogue: the plugins. kept: the numbers.
+    """
+
+    manifest: Manifest
+    catalogue: Catalogue
+    folder: Path
+    kept: Kept
+
+
+def find_results(
+    target: str,
+    store: Store,
+    plugins: tuple[Path, ...] = (),
+    profile: str | None = None,
+    out: Path | None = None,
+) -> Results:
+    """The results of a suite, or of the folder that an earlier run wrote.
+
+    out: a suite's folder, if it is not the usual one. Raises UsageError if there are none.
+    """
+    if Path(target).is_dir() and target not in suite_files():
+        if profile or plugins:
+            raise UsageError("a folder is rendered as it was run; --profile and --plugin go with a suite")
+        source = Path(target)
+        catalogue = Catalogue(cache=store.root / "specs")
+        return Results(read_manifest(source), catalogue, source, kept_cells(source))
+    if re.search(r"[/\\]", target) and not Path(target).exists():
+        raise UsageError(f"{target}: there is no such folder or suite file")
+    request = Request(target, store, plugins=plugins, profile=profile, out=out)
+    manifest = results.from_plan(prepare(request), request.name, request.marks)
+    kept = kept_cells(request.folder)
+    if kept.keys() & set(manifest.keys) and (request.folder / FILE).exists():
+        manifest = manifest.model_copy(update={"hardware": read_manifest(request.folder).hardware})
+    return Results(manifest, request.catalogue, request.folder, kept)
 
 
 def render_again(
@@ -76,19 +133,6 @@ def render_again(
 
     Raises UsageError if there is nothing to render.
     """
-    if Path(target).is_dir() and target not in suite_files():
-        if profile or plugins:
-            raise UsageError("a folder is rendered as it was run; --profile and --plugin go with a suite")
-        source = Path(target)
-        manifest, metrics = read_manifest(source), Catalogue().metrics
-        kept = kept_cells(source)
-        return show(manifest, store, metrics, out or source, console, source, kept)
-    if re.search(r"[/\\]", target) and not Path(target).exists():
-        raise UsageError(f"{target}: there is no such folder or suite file")
-    request = Request(target, store, plugins=plugins, profile=profile, out=out)
-    manifest = results.from_plan(prepare(request), request.name, request.marks)
-    kept = kept_cells(request.folder)
-    if kept.keys() & set(manifest.keys) and (request.folder / FILE).exists():
-        manifest = manifest.model_copy(update={"hardware": read_manifest(request.folder).hardware})
-    metrics = request.catalogue.metrics
-    return show(manifest, store, metrics, request.folder, console, kept=kept)
+    found = find_results(target, store, plugins, profile, out)
+    metrics = found.catalogue.metrics
+    return show(found.manifest, store, metrics, out or found.folder, console, found.folder, found.kept)

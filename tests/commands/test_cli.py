@@ -174,7 +174,7 @@ def test_every_line_of_help_is_whole_on_80_columns(call, monkeypatch):
 
     commands = [line for line in out.partition("Commands:")[2].splitlines() if line]
     assert code == 0
-    assert len(commands) == 8
+    assert len(commands) == 9
     assert all(line.endswith(".") and not line.endswith("..") for line in commands)
 
 

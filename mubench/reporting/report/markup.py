@@ -1,0 +1,62 @@
+"""HTML and SVG from nested calls. What is not `Markup` is escaped, so that no name can become a tag."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from mubench.errors import printable
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def escaped(value: object) -> Markup:
+    """The value as text of a page; control characters are shown escaped."""
+    return value if isinstance(value, Markup) else Markup(html.escape(printable(str(value))))
+
+
+def join(*parts: object) -> Markup:
+    """The parts one after another; None is nothing."""
+    return Markup("".join(escaped(part) for part in parts if part is not None))
+
+
+def element(name: str, *children: object, **attributes: Any) -> Markup:
+    """`element("a", "text", class_="b", data_x=1)` is `<a class="b" data-x="1">text</a>`.
+
+    None as an attribute leaves it out; numbers have at most two decimals.
+    """
+    words = [
+        f' {key.rstrip("_").replace("_", "-")}="{escaped(_short(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    ]
+    return Markup(f"<{name}{''.join(words)}>{join(*children)}</{name}>")
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
+    return value
+
+
+def title(text: str) -> Markup:
+    """What a browser shows while the pointer rests on the element around it."""
+    return element("title", text)
+
+
+def grid(header: list[object], rows: list[list[object]], **attributes: Any) -> Markup:
+    """A plain table whose first column names its lines."""
+    head = element("tr", *(element("th", cell, scope="col") for cell in header))
+    body = [
+        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]))
+        for row in rows
+    ]
+    return element(
+        "div",
+        element("table", element("thead", head), element("tbody", *body), **attributes),
+        class_="scroll",
+    )
