@@ -248,12 +248,11 @@ def speed(threads: int | None, rounds: int, seconds: float, as_json: bool, **opt
 
 
 @main.command()
-@click.option("--tables", type=click.Path(path_type=Path, dir_okay=False), help="A CSV of printed cells.")
+@click.option("--tables", type=_Path(path_type=Path), help="Another paper's CSV.  [default: the paper's]")
 @_options("json")
 def audit(tables: Path | None, as_json: bool) -> None:
     """Find printed gaps that do not follow from the printed values."""
     from mubench.commands.audit import audit_tables
-    from mubench.commands.console import make_console
 
     raise SystemExit(audit_tables(tables, make_console(), as_json))
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mubench.paper import tables
+from mubench.errors import printable
+from mubench.paper import audit, published
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,20 +16,24 @@ if TYPE_CHECKING:
 
 def audit_tables(path: Path | None, console: Console, as_json: bool) -> int:
     """Print each cell that does not follow; 0 whether or not there are any."""
-    cells = tables.load(path)
-    wrong = tables.audit(cells)
+    checked = audit.check(published.load(path) if path else published.paper_tables())
+    wrong = [one for one in checked if not one.follows()]
     if as_json:
-        console.print_json(json.dumps([asdict(d) for d in wrong]))
+        console.print_json(json.dumps([asdict(one) for one in wrong]))
         return 0
     from rich.table import Table
     from rich.text import Text
 
     grid = Table("Table", "Method", "Cell", "Printed", "Recomputed", "Off by")
-    for d in wrong:
-        cell = d.metric if d.kind == "avg_gap" else f"gap of {d.metric}"
-        off = f"{abs(d.printed - d.recomputed):.2f}"
-        grid.add_row(*map(Text, (d.table, d.method, cell, f"{d.printed:.2f}", f"{d.recomputed:.2f}", off)))
-    console.print(grid)
-    checked = sum(c.gap is not None or (c.metric == tables.AVG_GAP) for c in cells)
-    console.print(f"{len(wrong)} of {checked} printed gaps do not follow from the printed values (0.02).")
+    for one in wrong:
+        cell = one.metric if one.kind == "avg_gap" else f"gap of {one.metric}"
+        off = abs(one.printed - one.recomputed)
+        words = (one.table, one.method, cell, *(f"{n:.2f}" for n in (one.printed, one.recomputed, off)))
+        grid.add_row(*(Text(printable(word)) for word in words))
+    if wrong:
+        console.print(grid)
+    console.print(
+        f"{len(wrong)} of {len(checked)} printed gaps do not follow from the printed values "
+        "(off by more than 0.02 points)."
+    )
     return 0
