@@ -258,6 +258,24 @@ def audit(tables: Path | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--tables",
+    type=_Path(path_type=Path),
+    multiple=True,
+    help="A further paper's CSV, beside those that come along (repeatable).",
+)
+@_options("suite methods first-seeds plugin profile set device precision compile store publish out json")
+def diff(tables: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Put a suite's rows beside published ones, cell by cell.
+
+    MIA stands beside MIA only where the published attack is the SVC.
+    """
+    from mubench.commands.diff import diff_suite
+
+    raise SystemExit(diff_suite(_request(options), tables, make_console(), as_json))
+
+
+@main.command()
 @click.argument("suite_or_folder")
 @_options("plugin profile store data-root out")
 def render(**options: Any) -> None:

@@ -18,8 +18,17 @@ def settings(name: str, where: str = "") -> dict[str, dict[str, Any]]:
 
     Raises UsageError, with the nearest name, if there is no such setting.
     """
-    text = resources.files(__name__).joinpath("settings.toml").read_text(encoding="utf-8")
-    known: dict[str, dict[str, dict[str, Any]]] = tomllib.loads(text)
+    known: dict[str, dict[str, dict[str, Any]]] = _toml("settings.toml")
     if name not in known:
         raise unknown("settings", name, known, where)
     return known[name]
+
+
+def protocol(key: str) -> dict[str, str]:
+    """What is known of how the rows of a source were made: images, epochs, seeds, split, doubt."""
+    known: dict[str, dict[str, str]] = _toml("protocols.toml")
+    return known.get(key, {})
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files(__name__).joinpath(name).read_text(encoding="utf-8"))
