@@ -18,7 +18,7 @@ from mubench.reporting.cells import cells_frame, kept_cells
 from mubench.reporting.columns import Columns
 from mubench.reporting.comparison import Difference
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
-from mubench.reporting.protocol import Departure, departures
+from mubench.reporting.protocol import NOT_STATED, Departure, departures
 from mubench.reporting.render import make_report
 
 if TYPE_CHECKING:
@@ -107,13 +107,21 @@ def _print(
         console.print(grid)
         for note in _notes(print_[0], rows):
             console.print(printable(f"- {note}"))
+        here = [a for a in apart if (a.source, a.table) == (source, table)]
+        console.print(printable(f"- {_protocol(here)}"))
         if only := [r.method for r in print_ if r.method not in {d.method for d in own}]:
             console.print(printable(f"- Only printed: {', '.join(only)}."))
-    grid = Table("Published", "Fact", "Own", "Printed", title="What differs in protocol")
-    for a in apart:
-        _add(grid, ", ".join(filter(None, (a.source, a.table))), a.what, a.own, a.printed)
-    console.print(grid)
     console.print("Own s.e.: own standard deviation over the seeds / sqrt(seeds); the print's is not in it.")
+
+
+def _protocol(apart: Sequence[Departure]) -> str:
+    """One line: what differs, and what is not stated."""
+    parts = [f"{a.what} {a.own} / {a.printed}" for a in apart if a.printed != NOT_STATED]
+    if silent := [a.what for a in apart if a.printed == NOT_STATED]:
+        parts.append(f"not stated there: {', '.join(silent)}")
+    return (
+        f"Protocol, own / printed: {'; '.join(parts)}." if parts else "Nothing known of the protocol differs."
+    )
 
 
 def _add(grid: Table, *words: str) -> None:

@@ -167,6 +167,8 @@ def test_for_people(home, diff):
     assert "SalUn UA 4.18 5.00 ± 1.41 +0.82 +0.8" in lines
     assert "MIA-SVC 18.69 19.00 ± 1.41 +0.31 +0.3" in lines
     assert "- 10 trials; made before the mask fix of 2026-02-28" in lines
+    facts = "model resnet8 / ResNet-18; training images 900 / 45,000; epochs 100 / 182; seeds 2 / 10"
+    assert any(line.startswith(f"- Protocol, own / printed: {facts};") for line in lines)
     assert any(line.startswith("- Only printed: FT, RL, GA") for line in lines)
 
 
