@@ -277,13 +277,29 @@ def diff(tables: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("suite_or_folder")
+@click.option("--columns", help='Only these columns, by title: UA,TA,"Avg. Gap (SVC)".')
+@click.option(
+    "--style",
+    type=click.Choice(["full", "compact"]),
+    default="full",
+    show_default=True,
+    help="compact: 4.51 (0.89), without standard deviations.",
+)
+@click.option(
+    "--width",
+    type=click.Choice(["screen", "page", "column"]),
+    default="screen",
+    show_default=True,
+    help="Plots of 8 inches, or as wide as a paper's page (6.75) or column (3.25).",
+)
 @_options("plugin profile store data-root out")
-def render(**options: Any) -> None:
+def render(columns: str | None, style: str, **options: Any) -> None:
     """Make tables and plots of a suite or folder, training nothing."""
-    from mubench.commands.render import render_again
+    from mubench.commands.render import read_look, render_again
 
     target, store = options.pop("suite_or_folder"), _open_store(options.pop("store"))
-    raise SystemExit(render_again(target, **options, store=store, console=make_console()))
+    look = read_look(columns, style == "compact")
+    raise SystemExit(render_again(target, **options, store=store, console=make_console(), look=look))
 
 
 @main.command()

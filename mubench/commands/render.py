@@ -20,7 +20,9 @@ from mubench.reporting import formats, results
 from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
+from mubench.reporting.plots.shown import Width
 from mubench.reporting.render import Report, make_report
+from mubench.reporting.tables import Look
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:
@@ -35,16 +37,20 @@ def show(
     console: Console,
     source: Path | None = None,
     kept: Kept | None = None,
+    look: Look | None = None,
+    width: Width = "screen",
 ) -> int:
     """Print the table of a manifest and write it with all that belongs to it into `folder`.
 
     source: the folder of an earlier rendering, with the histograms; unless given, `folder`.
-    kept: the numbers of cells whose records the store may lack. Returns 1 if a cell has none.
+    kept: the numbers of cells whose records the store may lack. look: how the table is printed; width:
+    how wide the plots are; no file records them. Returns 1 if a cell has none.
     """
-    manifest, report = computed(manifest, store, metrics, source or folder, kept)
+    manifest, report = computed(manifest, store, metrics, source or folder, kept, look)
     # printed before anything is written: a full disk must not keep the table from being seen
     console.print(formats.terminal(report.table))
-    results.write(manifest, report, row_histograms(manifest, store, source or folder), folder)
+    scores = row_histograms(manifest, store, source or folder)
+    results.write(manifest, report, scores, folder, width)
     status = report.summary.cells["status"]
     return 1 if status.isin([Status.FAILED, Status.MISSING]).any() else 0
 
@@ -55,6 +61,7 @@ def computed(
     metrics: Mapping[str, MetricSpec],
     source: Path,
     kept: Kept | None = None,
+    look: Look | None = None,
 ) -> tuple[Manifest, Report]:
     """The manifest with what the metrics and records add to it, and the numbers of its table.
 
@@ -70,7 +77,12 @@ def computed(
     manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
     columns = Columns(tuple(manifest.columns))
     report = make_report(
-        cells, caption=manifest.title, notes=manifest.captions, columns=columns, margin=manifest.margin
+        cells,
+        caption=manifest.title,
+        notes=manifest.captions,
+        columns=columns,
+        margin=manifest.margin,
+        look=look,
     )
     return manifest, report
 
@@ -120,6 +132,14 @@ def find_results(
     return Results(manifest, request.catalogue, request.folder, kept)
 
 
+def read_look(columns: str | None, compact: bool) -> Look:
+    """The look that --columns and --style ask for."""
+    names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
+    if columns is not None and not names:
+        raise UsageError("--columns names no column")
+    return Look(names, compact)
+
+
 def render_again(
     target: str,
     *,
@@ -128,6 +148,8 @@ def render_again(
     plugins: tuple[Path, ...] = (),
     profile: str | None = None,
     out: Path | None = None,
+    look: Look | None = None,
+    width: Width = "screen",
 ) -> int:
     """Render a suite, or the folder an earlier run wrote, training nothing.
 
@@ -135,4 +157,7 @@ def render_again(
     """
     found = find_results(target, store, plugins, profile, out)
     metrics = found.catalogue.metrics
-    return show(found.manifest, store, metrics, out or found.folder, console, found.folder, found.kept)
+    folders = {"folder": out or found.folder, "source": found.folder}
+    return show(
+        found.manifest, store, metrics, console=console, kept=found.kept, look=look, width=width, **folders
+    )

@@ -16,7 +16,7 @@ from mubench.planning.suite import MEAN
 from mubench.reporting import legend
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.summary import WORST, Summary, shown_columns, summarise
-from mubench.reporting.tables import Table, TextCell, body
+from mubench.reporting.tables import Look, Table, TextCell, body, titles_of
 
 
 @dataclass(frozen=True)
@@ -89,35 +89,37 @@ def _mean(cells: pd.DataFrame, columns: Columns, blocks: Mapping[str, Summary]) 
     return replace(mean, numbers=out)
 
 
-def build(summary: ClassSummary, *, caption: str, notes: Sequence[str] = ()) -> Table:
+def build(
+    summary: ClassSummary, *, caption: str, notes: Sequence[str] = (), look: Look | None = None
+) -> Table:
     """The table of all blocks; notes: the lines below the legend.
 
     Of the attacks it shows the headline one alone, as the published tables by class do.
     """
-    columns = summary.mean.columns
+    look, columns = look or Look(), summary.mean.columns
     headlines = [columns.headline] if columns.gaps else []
     attacks = [gap.attack for gap in headlines]
     names = [c.name for c in columns.metrics if c.gap != "attack" or c.name in attacks]
-    names += [gap.name for gap in headlines]
+    names = look.names(columns, [*names, *(gap.name for gap in headlines)])
     lines: list[tuple[TextCell, ...]] = []
     starts = []
     for label, block in {**summary.blocks, MEAN: summary.mean}.items():
         starts.append(len(lines))
-        rows = body(block, names)
+        rows = body(block, names, look.compact)
         first = [TextCell(label), *[TextCell("")] * (len(rows) - 1)]
         lines += [(name, *row) for name, row in zip(first, rows, strict=True)]
-    titles = columns.titles()
+    titles = titles_of(columns)
     header = ("Class", "Method", *(titles[name] for name in names))
-    below = (*_legend(summary, names), *notes)
+    below = (*_legend(summary, names, look.compact), *notes)
     return Table(header, tuple(lines), caption, below, labels=2, blocks=tuple(starts))
 
 
-def _legend(summary: ClassSummary, names: Sequence[str]) -> list[str]:
+def _legend(summary: ClassSummary, names: Sequence[str], compact: bool) -> list[str]:
     mean, name = summary.mean, summary.mean.reference
     lines = []
     if name in mean.ok.index:
         lines = [
-            legend.cell(mean),
+            legend.cell(mean, compact),
             *legend.bold(mean, "its class and column"),
             *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
         ]

@@ -90,16 +90,24 @@ def _md(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A booktabs `tabular` for \\input{}; caption and notes stand above it as comments."""
+    """A booktabs `tabular` for \\input{}, never wider than the line; caption and notes are comments above it.
 
+    Where it would run off it is shrunk: fewer columns and the compact look keep its letters large.
+    """
+    comments = [f"% {escape(line)}" for line in (table.caption, *table.notes)]
+    needs = r"% Needs \usepackage{booktabs,graphicx}."
+    fit = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\setlength{\tabcolsep}{4pt}%"
+    return "\n".join([*comments, needs, fit, *_tabular(table)]) + "%\n}\n"
+
+
+def _tabular(table: Table) -> list[str]:
     def text(cell: TextCell) -> str:
         return rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
 
-    comments = [f"% {escape(line)}" for line in (table.caption, *table.notes)]
     rules = dict.fromkeys(table.blocks[1:], r"\midrule")
     lines = [" & ".join(map(text, row)) + r" \\" for row in table.rows]
-    grid = [
-        rf"\begin{{tabular}}{{{'l' * table.labels}{'r' * (len(table.header) - table.labels)}}}",
+    return [
+        rf"\begin{{tabular}}{{@{{}}{'l' * table.labels}{'r' * (len(table.header) - table.labels)}@{{}}}}",
         r"\toprule",
         " & ".join(map(escape, table.header)) + r" \\",
         r"\midrule",
@@ -107,30 +115,26 @@ def latex(table: Table) -> str:
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    return "\n".join([*comments, *grid]) + "\n"
 
 
 def latex_standalone(table: Table) -> str:
-    """A document of one page cut to the table, however wide its cells are; needs only booktabs."""
+    """A document of one page cut to the table, however wide its cells are, for any LaTeX engine."""
     notes = [rf"\par {escape(note)}" for note in table.notes]
     return "\n".join(
         [
-            r"\documentclass{article}",
+            r"\documentclass[varwidth=200cm,border=5mm]{standalone}",
             r"\usepackage{booktabs}",
-            r"\newsavebox{\grid}\newsavebox{\sheet}",
+            r"\newsavebox{\grid}",
             r"\begin{document}",
             r"\begin{lrbox}{\grid}%",
-            latex(table) + r"\end{lrbox}",
-            r"\begin{lrbox}{\sheet}\begin{minipage}{\wd\grid}\raggedright\setlength{\parskip}{2pt}",
+            "\n".join(_tabular(table)) + "%",
+            r"\end{lrbox}%",
+            r"\begin{minipage}{\wd\grid}\raggedright\setlength{\parskip}{2pt}",
             r"\noindent\usebox{\grid}\par\medskip",
             escape(table.caption),
             r"\par\medskip\footnotesize",
             *notes,
-            r"\end{minipage}\end{lrbox}",
-            r"\pdfhorigin=5mm \pdfvorigin=5mm",
-            r"\pdfpagewidth=\dimexpr\wd\sheet+10mm\relax",
-            r"\pdfpageheight=\dimexpr\ht\sheet+\dp\sheet+10mm\relax",
-            r"\shipout\box\sheet",
+            r"\end{minipage}",
             r"\end{document}",
             "",
         ]

@@ -15,15 +15,16 @@ from mubench.reporting.summary import Summary
 _LINE = 160
 
 
-def legend(summary: Summary) -> list[str]:
-    """The lines that a summary calls for, in reading order."""
+def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> list[str]:
+    """The lines that the columns `names` of a summary call for, in reading order."""
     name, ok = summary.reference, summary.ok
     lines = []
     if len(ok):
-        gaps = avg_gaps(summary, summary.columns.gaps)
+        gaps = avg_gaps(summary, [gap for gap in summary.columns.gaps if gap.name in names])
         compared = [*bold(summary), *gaps] if name in ok.index else []
-        lines += [cell(summary), *compared, _time(ok, name), *_floor(summary)]
-    if ok["rte_shared"].any():
+        time = [_time(ok, name, compact)] if "rte" in names else []
+        lines += [cell(summary, compact), *compared, *time, *_floor(summary)]
+    if "rte" in names and ok["rte_shared"].any():
         lines.append("* slowed down by other work on the machine while it was timed: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
     if summary.rows.loc[name, "status"] != Status.OK:
@@ -39,15 +40,16 @@ def clipped(text: str) -> str:
     return flat if len(flat) <= _LINE else flat[: _LINE - 1].rstrip() + "…"
 
 
-def cell(summary: Summary) -> str:
-    """How to read a cell."""
+def cell(summary: Summary, compact: bool = False) -> str:
+    """How to read a cell; compact: no spread is shown."""
     ok = summary.ok
     low, high = ok["seeds"].min(), ok["seeds"].max()
     gap = f" (absolute difference from {summary.target})" if summary.reference in ok.index else ""
     if high == 1:
         return f"Cells: the value in percent{gap}; one seed, so no spread is known."
     seeds = f"{high}" if low == high else f"{low} to {high}"
-    return f"Cells: mean ± standard deviation over {seeds} seeds, in percent{gap}."
+    spread = "" if compact else " ± standard deviation"
+    return f"Cells: mean{spread} over {seeds} seeds, in percent{gap}."
 
 
 def bold(summary: Summary, place: str = "its column") -> list[str]:
@@ -84,8 +86,8 @@ def _and(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def _time(ok: pd.DataFrame, name: str) -> str:
-    share = f" (as a share of {name}'s)" if name in ok.index else ""
+def _time(ok: pd.DataFrame, name: str, compact: bool) -> str:
+    share = f" (as a share of {name}'s)" if name in ok.index and not compact else ""
     return f"RTE: run time of the method alone{share}, in seconds or minutes:seconds."
 
 

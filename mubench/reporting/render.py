@@ -13,6 +13,7 @@ from mubench.reporting.classes import ClassSummary, summarise_classes
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.histograms import Histograms
 from mubench.reporting.plots.draw import draw, draw_classes
+from mubench.reporting.plots.shown import Width
 from mubench.reporting.summary import Summary, shown_columns, summarise
 from mubench.storage.files import write_atomic
 
@@ -36,6 +37,7 @@ def make_report(
     notes: Sequence[str] = (),
     columns: Columns | None = None,
     margin: float = 1.0,
+    look: tables.Look | None = None,
 ) -> Report:
     """Summarise the cells once and make their table.
 
@@ -43,7 +45,7 @@ def make_report(
     the metrics (percent), rte (seconds), rte_shared, and any further numbers, which go to cells.csv as
     they are. With a column `class`, the class forgotten, they make one table with a block per class.
     columns: those that the metrics declare; unless given, of the installed ones. margin: the difference
-    from Retrain in points that the suite calls equal.
+    from Retrain in points that the suite calls equal. look: how the table is printed.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
@@ -53,9 +55,9 @@ def make_report(
     reference = summary.reference if isinstance(summary, Summary) else summary.mean.reference
     below = [*differences.legend(apart, reference, margin), *notes]
     if isinstance(summary, Summary):
-        table = tables.build(summary, caption=caption, notes=below)
+        table = tables.build(summary, caption=caption, notes=below, look=look)
     else:
-        table = classes.build(summary, caption=caption, notes=below)
+        table = classes.build(summary, caption=caption, notes=below, look=look)
     return Report(summary, table, apart)
 
 
@@ -76,8 +78,8 @@ def write_tables(report: Report, out: Path) -> list[Path]:
     return [out / name for name in texts]
 
 
-def write_plots(report: Report, histograms: Histograms, out: Path) -> list[Path]:
+def write_plots(report: Report, histograms: Histograms, out: Path, width: Width = "screen") -> list[Path]:
     """Draw the pictures into `out`/plots unless they are there already; returns the paths."""
     if isinstance(report.summary, ClassSummary):
-        return draw_classes(report.summary, out / "plots")
-    return draw(report.summary, histograms, out / "plots")
+        return draw_classes(report.summary, out / "plots", width)
+    return draw(report.summary, histograms, out / "plots", width)

@@ -16,6 +16,7 @@ from mubench.planning.suite import Suite, parse_set
 from mubench.reporting import histograms
 from mubench.reporting.histograms import Histograms
 from mubench.reporting.manifest import Manifest, manifest_rows
+from mubench.reporting.plots.shown import Width
 from mubench.reporting.render import Report, write_plots, write_tables
 from mubench.storage.files import write_atomic
 
@@ -113,13 +114,15 @@ def check_writable(out: Path) -> None:
         raise UsageError(f"the output folder {out} cannot be written: {error.strerror}") from None
 
 
-def write(manifest: Manifest, report: Report, scores: Histograms, out: Path) -> list[Path]:
+def write(
+    manifest: Manifest, report: Report, scores: Histograms, out: Path, width: Width = "screen"
+) -> list[Path]:
     """Write manifest, tables, cells, histograms and pictures; UsageError if `out` cannot be written."""
     try:
         written = [manifest.write(out), *write_tables(report, out)]
         if scores:
             keys = {row.name: list(row.keys.values()) for row in manifest.rows}
             written.append(histograms.save(scores, keys, out))
-        return [*written, *write_plots(report, scores, out)]
+        return [*written, *write_plots(report, scores, out, width)]
     except OSError as error:
         raise UsageError(f"the output folder {out} cannot be written: {error.strerror}") from None

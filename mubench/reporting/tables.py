@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mubench.errors import one_line
+from mubench.errors import UsageError, one_line, unknown
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns
 from mubench.reporting.legend import legend
@@ -54,15 +54,44 @@ class Table:
         object.__setattr__(self, "notes", tuple(map(one_line, self.notes)))
 
 
-def build(summary: Summary, *, caption: str, notes: Sequence[str] = ()) -> Table:
+@dataclass(frozen=True)
+class Look:
+    """How a table is printed.
+
+    columns: their titles or names, in this order; unless given, the table's own. compact: the paper's
+    form, `4.51 (0.89)`, without standard deviations and without the share of the reference's time.
+    """
+
+    columns: tuple[str, ...] = ()
+    compact: bool = False
+
+    def names(self, columns: Columns, usual: Sequence[str]) -> list[str]:
+        """The names of the columns to print; UsageError, with the nearest, for one that is not there."""
+        titles = titles_of(columns)
+        known = {title.lower(): name for name, title in titles.items()} | {name: name for name in titles}
+        if wrong := [text for text in self.columns if text.lower() not in known]:
+            raise unknown("column", wrong[0], titles.values())
+        chosen = [known[text.lower()] for text in self.columns]
+        if twice := [titles[name] for name in chosen if chosen.count(name) > 1]:
+            raise UsageError(f"the column {twice[0]!r} is named twice")
+        return chosen or list(usual)
+
+
+def titles_of(columns: Columns) -> dict[str, str]:
+    """The headings of all columns that a table can have, by name."""
+    return {**columns.titles(), "rte": "RTE"}
+
+
+def build(summary: Summary, *, caption: str, notes: Sequence[str] = (), look: Look | None = None) -> Table:
     """The table of a summary; notes: the lines below the legend."""
-    names = [*summary.columns.names, *(gap.name for gap in summary.columns.gaps), "rte"]
-    titles = {**summary.columns.titles(), "rte": "RTE"}
+    look, titles = look or Look(), titles_of(summary.columns)
+    names = look.names(summary.columns, list(titles))
     header = ("Method", *(titles[name] for name in names))
-    return Table(header, tuple(body(summary, names)), caption, (*legend(summary), *notes))
+    below = (*legend(summary, names, look.compact), *notes)
+    return Table(header, tuple(body(summary, names, look.compact)), caption, below)
 
 
-def body(summary: Summary, names: Sequence[str]) -> list[tuple[TextCell, ...]]:
+def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[tuple[TextCell, ...]]:
     """The rows of a table or a block: the method's name and these columns."""
     numbers = summary.numbers
     candidates = numbers[summary.rows["competes"]]
@@ -78,7 +107,8 @@ def body(summary: Summary, names: Sequence[str]) -> list[tuple[TextCell, ...]]:
             mark = "*" if about["rte_shared"] else ""
             texts = [
                 TextCell(
-                    _text(name, line, beside and name in {*compared, "rte"}, mark), row in best.get(name, ())
+                    _text(name, line, beside and name in {*compared, "rte"}, mark, compact),
+                    row in best.get(name, ()),
                 )
                 for name in names
             ]
@@ -100,16 +130,17 @@ def _best(candidates: pd.DataFrame, name: str, columns: Columns) -> set[str]:
     return {row for row, value in printed.items() if value == best}
 
 
-def _text(name: str, line: pd.Series[float], beside: bool, mark: str) -> str:
+def _text(name: str, line: pd.Series[float], beside: bool, mark: str, compact: bool) -> str:
     """A cell; beside: with the difference from the reference, or for a time the share of its time."""
     value = line[name]
     if math.isnan(value):
         return "n/a"
     if f"{name}_std" not in line:
         return f"{value:.2f}"
+    spread = math.nan if compact else line[f"{name}_std"]
     if name == "rte":
-        return seconds(value, line["rte_std"], line["rte_ratio"] if beside else math.nan) + mark
-    return percent(value, line[f"{name}_std"], line[f"{name}_gap"] if beside else math.nan)
+        return seconds(value, spread, line["rte_ratio"] if beside and not compact else math.nan) + mark
+    return percent(value, spread, line[f"{name}_gap"] if beside else math.nan)
 
 
 def percent(mean: float, std: float, gap: float) -> str:

@@ -104,7 +104,7 @@ def test_the_folder_holds_everything_and_renders_to_the_same_bytes(whole, home):
     manifest = json.loads(before["manifest.json"])
     pictures = sorted(p.name for p in (out / "plots").iterdir())
 
-    assert pictures == [".digest", "gap_by_class.png", "gap_by_class.svg"]
+    assert pictures == [".digest", *(f"gap_by_class.{ending}" for ending in ("pdf", "png", "svg"))]
     assert manifest["rows"] == []
     assert list(manifest["classes"]) == list(manifest["splits"]) == ["a", "b", "c"]
     assert manifest["resolved"]["forget"] == {"scenario": "class", "class": "all"}

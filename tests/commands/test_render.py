@@ -276,3 +276,39 @@ def test_a_spoilt_cells_csv_is_refused_in_a_line(ran, home, no_pictures, text):
 
     assert code == 2
     assert len(output.splitlines()) == 1
+
+
+def test_columns_and_style_change_the_table_and_are_recorded_nowhere(ran):
+    out = ran()
+    before = content(out)
+
+    code, output = invoke("render", out, "--columns", "TA, UA,Avg. Gap (SVC)", "--style", "compact")
+
+    assert code == 0, output
+    header = (out / "table.md").read_text(encoding="utf-8").splitlines()[0]
+    assert [title.strip() for title in header.split("|")[2:-1]] == ["TA", "UA", "Avg. Gap (SVC)"]
+    assert (
+        "±" not in (out / "table.tex").read_text(encoding="utf-8").replace(r"$\pm$", "±").split("tabular")[1]
+    )
+    assert content(out, ("manifest.json", "cells.csv", "table.csv")).items() <= before.items()
+    assert invoke("render", out)[0] == 0
+    assert content(out) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--columns", "UA,Avg Gap SVC"), "unknown column 'Avg Gap SVC'. Did you mean 'Avg. Gap (SVC)'?"),
+        (("--columns", " , "), "--columns names no column"),
+        (("--style", "paper"), "'paper' is not one of 'full', 'compact'"),
+    ],
+)
+def test_a_wrong_look_is_one_line_and_nothing_is_written(ran, words, message):
+    out = ran()
+    before = content(out)
+    code, output = invoke("render", out, *words)
+
+    assert code == 2
+    assert message in output
+    assert len(output.splitlines()) == 1
+    assert content(out) == before

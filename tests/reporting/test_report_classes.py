@@ -125,7 +125,7 @@ def test_blocks_are_set_apart_in_every_format(make):
     shown = console.export_text().splitlines()
 
     assert tex.count(r"\midrule") == 3
-    assert tex[tex.index(r"\toprule") - 1] == r"\begin{tabular}{llrrrrrr}"
+    assert tex[tex.index(r"\toprule") - 1] == r"\begin{tabular}{@{}llrrrrrr@{}}"
     assert tex[[line.startswith("dog") for line in tex].index(True) - 1] == r"\midrule"
     assert formats.markdown(table).splitlines()[1].count("| :-") == 2
     dog = next(i for i, line in enumerate(shown) if line.strip().startswith("dog"))
@@ -138,15 +138,15 @@ def test_the_files_begin_with_the_class(make, tmp_path):
     paths = render(cells, tmp_path, "c")
     table, back = (pd.read_csv(tmp_path / f"{n}.csv") for n in ("table", "cells"))
 
-    assert [p.name for p in paths[-2:]] == ["gap_by_class.png", "gap_by_class.svg"]
+    assert [p.name for p in paths[-3:]] == [f"gap_by_class.{e}" for e in ("png", "svg", "pdf")]
     pd.testing.assert_frame_equal(
         table, classes.summarise_classes(cells).numbers, check_exact=True, check_dtype=False
     )
     assert back.columns[0] == "class"
     assert len(back) == 8
-    before = {p: p.stat().st_mtime_ns for p in paths[-2:]}
+    before = {p: p.stat().st_mtime_ns for p in paths[-3:]}
     render(cells, tmp_path, "another")
-    assert {p: p.stat().st_mtime_ns for p in paths[-2:]} == before
+    assert {p: p.stat().st_mtime_ns for p in paths[-3:]} == before
     render(cells.replace({"ra": 92.0}, 93.0), tmp_path, "another")
     assert all(p.stat().st_mtime_ns > stamp for p, stamp in before.items())
 

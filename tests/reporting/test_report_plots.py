@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import matplotlib as mpl
 import numpy as np
@@ -63,6 +64,29 @@ def test_no_text_covers_another_or_leaves_the_figure(name, case, sixteen, scores
         assert inside, text
 
 
+@pytest.mark.parametrize(("width", "inches"), [("page", 6.75), ("column", 3.25)])
+@pytest.mark.parametrize("name", PICTURES)
+def test_in_a_paper_no_text_covers_another_or_leaves_the_figure(
+    name, width, inches, sixteen, scores, drawn_texts
+):
+    cells = sixteen()
+    with style.style(width):
+        figure = picture(name, cells, scores(cells))
+        texts = drawn_texts(figure)
+        pdf = style.encode(figure, "pdf")
+
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
+    assert [float(side) / 72 for side in box.groups()] == pytest.approx([inches, figure.get_figheight()])
+    assert len(texts) >= 13
+    for (one, a), (two, b) in itertools.combinations(texts, 2):
+        assert not overlaps(a, b), (one, two)
+    for text, box in texts:
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= figure.bbox.width, text
+        assert box.y1 <= figure.bbox.height, text
+
+
 @pytest.mark.parametrize("name", ["forget_vs_utility", "cost_vs_gap"])
 @pytest.mark.parametrize("case", CASES)
 def test_no_name_covers_a_point(name, case, sixteen, scores, drawn_texts):
@@ -99,7 +123,9 @@ def test_labels_find_room_wherever_the_points_are(drawn_texts):
         )
 
 
-@pytest.mark.parametrize(("name", "ending"), [*((n, "svg") for n in PICTURES), ("avg_gap", "png")])
+@pytest.mark.parametrize(
+    ("name", "ending"), [*((n, e) for n in PICTURES for e in ("svg", "pdf")), ("avg_gap", "png")]
+)
 def test_the_same_numbers_give_the_same_bytes(name, ending, sixteen, scores):
     cells = sixteen()
 
@@ -112,8 +138,9 @@ def test_the_same_numbers_give_the_same_bytes(name, ending, sixteen, scores):
         {"font.size": 20, "axes.grid": True, "svg.hashsalt": "mine"}
     ):  # a user's own settings
         assert encoded() == first
-    assert first.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending])
     assert b"<dc:date>" not in first
+    assert b"CreationDate" not in first
 
 
 def test_drawing_leaves_global_settings_alone(sixteen, scores):

@@ -18,7 +18,9 @@ from mubench.reporting.summary import summarise
 
 TABLES = ["table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv", "differences.csv"]
 PICTURES = [
-    f"{n}.{e}" for n in ("avg_gap", "forget_vs_utility", "cost_vs_gap", "confidence") for e in ("png", "svg")
+    f"{n}.{e}"
+    for n in ("avg_gap", "forget_vs_utility", "cost_vs_gap", "confidence")
+    for e in ("png", "svg", "pdf")
 ]
 
 
@@ -122,8 +124,8 @@ def quick(monkeypatch):
     """Pictures that are quick to draw and tell their numbers; the list grows with every drawing."""
     made = []
 
-    def pictures(shown):
-        made.append(shown)
+    def pictures(shown, width):
+        made.append((shown, width))
         names = ["avg_gap.png", "confidence.png"] if len(shown.rows) else []
         return {name: shown.digest().encode() for name in names}
 
@@ -147,6 +149,15 @@ def test_a_changed_number_score_or_lost_picture_is_drawn_again(drawn, tmp_path, 
     render(cells.assign(ta=cells["ta"] * (1 + 1e-12)), nudged, tmp_path, caption="c")
     assert len(quick) == 4
     assert content(tmp_path)["plots/avg_gap.png"] != first["plots/avg_gap.png"]
+
+
+def test_another_width_is_drawn_again(drawn, tmp_path, quick):
+    cells, scores, _, _ = drawn
+    report = make_report(cells, caption="c")
+    for width in ("screen", "screen", "column", "column", "screen"):
+        write_plots(report, scores, tmp_path, width)
+
+    assert [width for _, width in quick] == ["screen", "column", "screen"]
 
 
 def test_pictures_that_no_longer_apply_go_and_strangers_stay(drawn, tmp_path, make, quick):

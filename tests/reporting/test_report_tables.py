@@ -222,12 +222,21 @@ def test_latex_escapes():
     assert formats.escape("Müller, 漢") == "Müller, ?"
 
 
+def has_standalone():
+    """Whether a document of the class standalone can be compiled here."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    return bool(subprocess.run(["kpsewhich", "standalone.cls"], capture_output=True, check=False).stdout)
+
+
 def test_latex_is_a_tabular_of_the_same_cells(sixteen):
     table = built(sixteen())
     text = formats.latex(table)
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
-    assert code.startswith(r"\begin{tabular}{lrrrrrrrr}")
-    assert code.endswith(r"\end{tabular}")
+    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    assert lines[0].startswith(r"\resizebox{\ifdim\width>\linewidth")
+    assert lines[1] == r"\begin{tabular}{@{}lrrrrrrrr@{}}"
+    assert lines[-2:] == [r"\end{tabular}%", "}"]
+    code = "\n".join(lines)
     body = code[code.index(r"\midrule") : code.index(r"\bottomrule")].splitlines()[1:]
     for line, want in zip(body, table.rows, strict=True):
         plain = re.sub(r"\\textbf\{(.*?)\}", r"\1", line.removesuffix(r" \\"))
@@ -236,7 +245,7 @@ def test_latex_is_a_tabular_of_the_same_cells(sixteen):
     assert code.count(r"\textbf") == sum(c.bold for r in table.rows for c in r) > 0
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.skipif(not has_standalone(), reason="pdflatex or its class standalone is not installed")
 def test_latex_compiles_alone(tmp_path, make, sixteen):
     odd = make(r"50_a % & # $x {y} \z ~^<>|±≤→… é漢", "method", 0, [4, 98, 89, 13, 13])
     died = make("GA", "method", 0, [], status="FAILED", reason="KeyError: 'a_b' & \\n {50%} #1 ^~ $")

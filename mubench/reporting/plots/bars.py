@@ -33,7 +33,12 @@ def avg_gap(shown: Shown) -> Figure | None:
     panels[0].set_ylim(len(rows) - 0.45, -0.55)
     for ax, gap in zip(panels, gaps, strict=True):
         ax.set_xlabel(f"{gap.title}, points")
-    figure.legend(handles=_key(shown, any(cut)), loc="outside lower center", ncols=5, fontsize=9)
+    figure.legend(
+        handles=_key(shown, any(cut)),
+        loc="outside lower center",
+        ncols=style.ncols(5, 2),
+        fontsize=9 * style.scale(),
+    )
     return figure
 
 
@@ -47,13 +52,20 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
         [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]
     )
     # The numbers make a column at the right edge: beside a dot they would read as the dot's.
-    limit = 1.25 * most
+    limit = 1.25 * most if style.inches() > 5 else 1.6 * most
     ax.barh(range(len(means)), np.minimum(means, limit), _BAR, color=colours)
     for i, mean in enumerate(means):
         look: dict[str, Any] = {} if inside[i] else {"color": "white", "weight": "bold"}
         text = f"{mean:.2f}" if inside[i] else f"▶ {mean:.2f}"
         ax.annotate(
-            text, (limit, i), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=9, **look
+            text,
+            (limit, i),
+            (-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=9 * style.scale(),
+            **look,
         )
         # An empty line that is not clipped has no extent, which upsets the layout.
         if inside[i] and dots[i].size:

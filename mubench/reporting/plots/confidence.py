@@ -28,7 +28,7 @@ def confidence(shown: Shown) -> Figure | None:
         return None
     edges = _edges(filled)
     target = names[0] if shown.rows.loc[names[0], "role"] == "reference" else None
-    columns = min(4, len(names))
+    columns = min(style.ncols(4, 3), len(names))
     lines = math.ceil(len(names) / columns)
     figure = style.figure(1.1 + 1.35 * lines, layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, squeeze=False).ravel()
@@ -41,10 +41,14 @@ def confidence(shown: Shown) -> Figure | None:
     for ax in panels[len(names) - columns : len(names)]:
         ax.tick_params(labelbottom=True)
     axis = "Log-odds of the true class: 0 is an even chance, further right is surer"
-    figure.supxlabel(f"{axis}\n(images beyond the ends are in the outermost bins)", fontsize=10)
-    figure.supylabel("Share of images", fontsize=10)
+    below = style.wrapped(f"{axis}\n(images beyond the ends are in the outermost bins)", style.inches())
+    figure.supxlabel(below, fontsize=10 * style.scale())
+    figure.supylabel("Share of images", fontsize=10 * style.scale())
     figure.legend(
-        handles=_key(target if len(names) > 1 else None), loc="outside upper center", ncols=4, fontsize=9
+        handles=_key(target if len(names) > 1 else None),
+        loc="outside upper center",
+        ncols=style.ncols(4, 2),
+        fontsize=9 * style.scale(),
     )
     return figure
 
@@ -54,10 +58,10 @@ def _panel(ax: Axes, shown: Shown, name: str, edges: NDArray[np.float64]) -> Non
     ax.stairs(_density(scores["forget"], edges), edges, fill=True, color=style.VERMILLION, alpha=0.55)
     for part, colour in _SETS.items():
         ax.stairs(_density(scores[part], edges), edges, color=colour, linewidth=1.4)
-    ax.set_title(name, fontsize=9, pad=3)
+    ax.set_title(name, fontsize=9 * style.scale(), pad=3)
     ax.set_yticks([])
     ax.set_ylim(bottom=0)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=8 * style.scale())
 
 
 def _key(target: str | None) -> list[Patch | Line2D]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.histograms import Histograms
-from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown, Width
 from mubench.reporting.summary import Summary
 from mubench.storage.files import write_atomic
 
@@ -26,8 +26,8 @@ _CLASS_SOURCES = ("draw", "heat", "style")
 _DIGEST = ".digest"
 
 
-def draw(summary: Summary, histograms: Histograms, folder: Path) -> list[Path]:
-    """PNG and SVG of every picture that these numbers allow; returns their paths.
+def draw(summary: Summary, histograms: Histograms, folder: Path, width: Width = "screen") -> list[Path]:
+    """PNG, SVG and PDF of every picture that these numbers allow; returns their paths.
 
     Nothing is drawn if the folder already holds these pictures. Pictures of an earlier call that these
     numbers do not allow are removed; the confidences stay as they were where a row's histograms are
@@ -35,16 +35,17 @@ def draw(summary: Summary, histograms: Histograms, folder: Path) -> list[Path]:
     """
     shown = Shown.of(summary, histograms)
     keep = "" if set(shown.scores) == set(shown.rows.index) or shown.rows.empty else "confidence"
-    return _refresh(folder, shown.digest(), lambda: _pictures(shown), keep)
+    return _refresh(folder, f"{shown.digest()} {width}", lambda: _pictures(shown, width), keep)
 
 
-def draw_classes(summary: ClassSummary, folder: Path) -> list[Path]:
+def draw_classes(summary: ClassSummary, folder: Path, width: Width = "screen") -> list[Path]:
     """The same for a table of many classes."""
     sha = hashlib.sha256(version("matplotlib").encode())
     for module in _CLASS_SOURCES:
         sha.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     sha.update(f"{summary.mean.reference}\n{summary.numbers.to_csv()}".encode())
-    return _refresh(folder, sha.hexdigest(), lambda: _class_pictures(summary))
+    digest = f"{sha.hexdigest()} {width}"
+    return _refresh(folder, digest, lambda: _class_pictures(summary, width))
 
 
 def _refresh(
@@ -83,7 +84,7 @@ def _remembered(memo: Path) -> tuple[str, list[str]]:
         return "", []
 
 
-def _pictures(shown: Shown) -> dict[str, bytes]:
+def _pictures(shown: Shown, width: Width) -> dict[str, bytes]:
     from mubench.reporting.plots import bars, confidence, scatter
 
     pictures = {
@@ -92,23 +93,23 @@ def _pictures(shown: Shown) -> dict[str, bytes]:
         "cost_vs_gap": scatter.cost_vs_gap,
         "confidence": confidence.confidence,
     }
-    return _encoded({name: partial(picture, shown) for name, picture in pictures.items()})
+    return _encoded({name: partial(picture, shown) for name, picture in pictures.items()}, width)
 
 
-def _class_pictures(summary: ClassSummary) -> dict[str, bytes]:
+def _class_pictures(summary: ClassSummary, width: Width) -> dict[str, bytes]:
     from mubench.reporting.plots import heat
 
-    return _encoded({"gap_by_class": partial(heat.gap_by_class, summary)})
+    return _encoded({"gap_by_class": partial(heat.gap_by_class, summary)}, width)
 
 
-def _encoded(pictures: Mapping[str, Callable[[], Figure | None]]) -> dict[str, bytes]:
-    """PNG and SVG of the pictures that have something to show."""
+def _encoded(pictures: Mapping[str, Callable[[], Figure | None]], width: Width) -> dict[str, bytes]:
+    """PNG, SVG and PDF of the pictures that have something to show."""
     from mubench.reporting.plots import style
 
     files: dict[str, bytes] = {}
-    with style.style():
+    with style.style(width):
         for name, picture in pictures.items():
             figure = picture()
             if figure is not None:
-                files |= {f"{name}.{ending}": style.encode(figure, ending) for ending in ("png", "svg")}
+                files |= {f"{name}.{ending}": style.encode(figure, ending) for ending in style.ENDINGS}
     return files

@@ -37,8 +37,9 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
         return None
     names, labels = [str(name) for name in wide.columns], [str(label) for label in wide.index]
     longest = max(map(len, names))
-    width = style.WIDTH - _SIDES - _LETTER * max(map(len, labels))
-    upright = longest * _LETTER > width / len(names)
+    letter = _LETTER * style.scale()
+    width = style.inches() - _SIDES - letter * max(map(len, labels))
+    upright = longest * letter > width / len(names)
     height = _LINE * len(wide) + _BAR + (longest * _LETTER + 0.15 if upright else 0.3)
     figure = style.figure(height, layout="constrained")
     ax = figure.add_subplot()
@@ -65,7 +66,9 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
         aspect=40,
         pad=0.1 / height,
     )
-    bar.set_label(f"{gap.title} to {reference}, points: the paler, the closer", fontsize=_SIZE)
+    bar.set_label(
+        f"{gap.title} to {reference}, points: the paler, the closer", fontsize=_SIZE * style.scale()
+    )
     bar.outline.set_visible(False)
     _write(figure, ax, values, top)
     return figure

@@ -18,6 +18,8 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from mubench.reporting.plots.style import scale
+
 Floats = NDArray[np.float64]
 
 # In points (1/72 inch).
@@ -84,7 +86,13 @@ def _note(ax: Axes, xy: Floats, text: str) -> Annotation:
     halo = [withStroke(linewidth=2, foreground="white")]
     # Above every marker and line, so that the halo keeps a name readable where it crosses one.
     return ax.annotate(
-        text, (xy[0], xy[1]), (0, 0), textcoords="offset points", fontsize=9, path_effects=halo, zorder=6
+        text,
+        (xy[0], xy[1]),
+        (0, 0),
+        textcoords="offset points",
+        fontsize=9 * scale(),
+        path_effects=halo,
+        zorder=6,
     )
 
 

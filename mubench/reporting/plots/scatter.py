@@ -16,6 +16,7 @@ from mubench.reporting.plots.labels import place
 from mubench.reporting.plots.shown import Shown
 
 _MARGIN = 0.14
+_HEIGHT = 5.2
 _MARKERS = {"reference": "*", "baseline": "D", "floor": "s", "method": "o"}
 # A point astray is drawn at the edge, as a triangle towards where it really is.
 _ASTRAY = {(-1, 0): "<", (1, 0): ">", (0, -1): "v", (0, 1): "^"}
@@ -29,7 +30,12 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
     rows = shown.rows[shown.rows["ua"].notna() & shown.rows["ta"].notna()]
     if rows.empty:
         return None
-    figure, ax = _axes()
+    reference = [str(row) for row in rows.index[rows["role"] == "reference"]]
+    cross = f"; the cross-hair is {reference[0]}" if reference else ""
+    figure, ax = _axes(
+        f"UA: share of the forget set that is misclassified, percent{cross}",
+        "TA: accuracy on the test set, percent",
+    )
     target = rows[rows["role"] == "reference"]
     points = rows[["ua", "ta"]].to_numpy(float)
     spread = rows[["ua_std", "ta_std"]].fillna(0.0).to_numpy(float)
@@ -48,9 +54,6 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
         ax.axvline(x, **_CROSS)
         ax.axhline(y, **_CROSS)
         lines += [np.array([[x, b] for b in ax.get_ylim()]), np.array([[a, y] for a in ax.get_xlim()])]
-    name = f"; the cross-hair is {target.index[0]}" if len(target) else ""
-    ax.set_xlabel(f"UA: share of the forget set that is misclassified, percent{name}")
-    ax.set_ylabel("TA: accuracy on the test set, percent")
     _points(ax, rows, points, ("UA", "TA"), lines)
     return figure
 
@@ -66,7 +69,13 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     left_out, rows = list(rows.index[idle]), rows[~idle]
     if (rows["role"] == "reference").all():
         return None
-    figure, ax = _axes()
+    band = shown.bands.get(gap.name, 0.0)
+    name = [str(row) for row in rows.index[rows["role"] == "reference"]]
+    note = f"\nNot shown, as it takes no time: {', '.join(map(str, left_out))}" if left_out else ""
+    figure, ax = _axes(
+        f"Run time as a share of {name[0] if name else 'the reference'}'s{note}",
+        f"{gap.title}, points" + (" (shaded: noise floor band)" if band else ""),
+    )
     points = rows[["rte_ratio", gap.name]].to_numpy(float)
     ratios, gaps = points.T
     ax.set_xscale("log")
@@ -74,25 +83,33 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratios.max() < 300 * ratios.min() else (1,)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    band = shown.bands.get(gap.name, 0.0)
     high = 1.15 * max(*gaps[style.within(gaps, 0.0)], band, 0.5)
     ax.set_ylim(-0.06 * high, high)
     lines = []
     if band:
         ax.axhspan(0, band, **style.BAND, zorder=0)
         lines.append(np.array([[a, band] for a in ax.get_xlim()]))
-    name = [str(row) for row in rows.index[rows["role"] == "reference"]]
-    note = f"\nNot shown, as it takes no time: {', '.join(map(str, left_out))}" if left_out else ""
-    ax.set_xlabel(f"Run time as a share of {name[0] if name else 'the reference'}'s{note}")
-    ax.set_ylabel(f"{gap.title}, points" + (" (shaded: noise floor band)" if band else ""))
     _points(ax, rows, points, ("RTE", gap.title), lines)
     return figure
 
 
-def _axes() -> tuple[Figure, Axes]:
-    """Axes with fixed margins: names are placed in pixels, so nothing may move afterwards."""
-    figure = style.figure(5.2)
-    return figure, figure.add_axes((0.085, 0.135, 0.895, 0.84))
+def _axes(below: str, beside: str) -> tuple[Figure, Axes]:
+    """Axes with fixed margins: names are placed in pixels, so nothing may move afterwards.
+
+    below, beside: what the axes are called; there is room for two lines below, and for more of them.
+    """
+    scale, width = style.scale(), style.inches()
+    text = style.wrapped(below, width - 0.84 * scale)
+    more = 0.17 * max(0, text.count("\n") - 1)
+    figure = style.figure(_HEIGHT + more)
+    height = (_HEIGHT + more) * scale
+    left, bottom = 0.68 * scale, (0.135 * _HEIGHT + more) * scale / height
+    top = 0.025 * _HEIGHT * scale / height
+    size = (width - left - 0.16 * scale) / width, 1 - bottom - top
+    ax = figure.add_axes((left / width, bottom, *size))
+    ax.set_xlabel(text)
+    ax.set_ylabel(beside)
+    return figure, ax
 
 
 def _limits(

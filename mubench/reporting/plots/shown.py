@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -16,6 +17,8 @@ from mubench.reporting.columns import Columns
 from mubench.reporting.histograms import Histograms
 from mubench.reporting.summary import Summary
 
+# How wide a picture is: as it is read on a screen, or set in a paper.
+Width = Literal["screen", "page", "column"]
 # The modules that decide what a picture looks like, given its numbers.
 _SOURCES = ("draw", "shown", "bars", "scatter", "confidence", "labels", "style")
 
