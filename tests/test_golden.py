@@ -201,8 +201,13 @@ def test_metrics():
     values = {}
     for name, metric in Catalogue().metrics.items():
         for forgotten in ((), (1,)):
-            rows, references = ([outputs_of(s, forgotten) for s in seeds] for seeds in ((0, 1), (2, 3)))
-            values[f"metric {name} {forgotten}"] = evaluate_row({name: metric}, rows, references)
+            rows, references, originals, first, second = (
+                [outputs_of(s + k, forgotten) for s in (0, 1)] for k in (0, 2, 4, 6, 8)
+            )
+            retrains = list(zip(first, second, strict=True))
+            values[f"metric {name} {forgotten}"] = evaluate_row(
+                {name: metric}, rows, references, originals=originals, retrains=retrains
+            )
     check(values, rel=1e-9)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from mubench.api.parameter import parameters_of
 from mubench.api.spec import Spec, doc_of, mark
 
-Needs = Literal["cell", "pair", "row", "row_pair"]
+Needs = Literal["cell", "pair", "original", "row", "row_pair", "retrains"]
 Better = Literal["reference", "higher", "lower"]
 Gap = Literal["", "accuracy", "attack"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,9 +17,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "cell": ("outputs",),
     "pair": ("outputs", "reference"),
+    "original": ("outputs", "original"),
     "row": ("rows",),
     "row_pair": ("rows", "references"),
+    "retrains": ("rows", "retrains", "originals"),
 }
+# What a function for one seed calls one of the outputs that are handed out seed by seed.
+_PLURAL = {"reference": "references", "original": "originals"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,16 @@ class MetricSpec(Spec):
     gap: Gap = ""
     column: int | None = None
 
+    @property
+    def by_seed(self) -> bool:
+        """Whether the function is called for each seed, not once for all."""
+        return _ARGUMENTS[self.needs][0] == "outputs"
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What the function takes besides the row: some of references, originals and retrains, in order."""
+        return tuple(_PLURAL.get(name, name) for name in _ARGUMENTS[self.needs][1:])
+
 
 def metric(
     name: str,
@@ -53,10 +67,14 @@ def metric(
 
     "cell":     `f(outputs)` -> result, for one seed
     "pair":     `f(outputs, reference)` -> result, for one seed and its Retrain
+    "original": `f(outputs, original)` -> result, for one seed and its Original
     "row":      `f(rows)` -> one result per seed, for all seeds of a method at once
     "row_pair": `f(rows, references)` -> one result per seed, with the Retrain of every seed
+    "retrains": `f(rows, retrains, originals)` -> one result per seed; retrains: of every seed, its further
+                Retrains, which do not include the row itself (the first Retrain takes its place)
 
-    Arguments are `mubench.Outputs`, or sequences of them in the order of the seeds. Keyword-only
+    Arguments are `mubench.Outputs`, or sequences of them in the order of the seeds. Where a seed lacks
+    what a metric needs, the metric is left out. Keyword-only
     parameters with types and defaults are options. A result is a float, or a dict in which the metric's
     own name is the value and every other key a diagnostic, recorded as `<name>_<key>`. Percent, as the
     field prints it. A quantity that does not exist is left out of the dict; NaN is an error.

@@ -120,7 +120,7 @@ def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]]
     place = f"{where}: [metrics]"
     chosen = {name: catalogue.metrics.find(name, place) for name in options}
     try:
-        evaluate_row(chosen, [tiny], [tiny], options)
+        evaluate_row(chosen, [tiny], [tiny], options, originals=[tiny], retrains=[[tiny]])
     except (ValueError, UsageError) as error:
         raise UsageError(f"{place}: {error}") from None
 

@@ -32,7 +32,7 @@ def js_bits(logits: Logits, others: Logits) -> Floats:
     return out
 
 
-def _logits(outputs: Outputs, reference: Outputs, name: SetName) -> tuple[Logits, Logits]:
+def same_images(outputs: Outputs, reference: Outputs, name: SetName) -> tuple[Logits, Logits]:
     """Both models' logits of the same images; ValueError if they are not the same."""
     (z, y), (other, their) = outputs.of(name), reference.of(name)
     if not np.array_equal(y, their):
@@ -45,7 +45,7 @@ def agreement(outputs: Outputs, reference: Outputs) -> dict[str, float]:
     """Percent of images to which the model and the Retrain of its seed give the same class."""
     percent = {}
     for name in SHOWN:
-        z, other = _logits(outputs, reference, name)
+        z, other = same_images(outputs, reference, name)
         percent[str(name)] = 100.0 * int((z.argmax(axis=1) == other.argmax(axis=1)).sum()) / len(z)
     return percent
 
@@ -55,7 +55,7 @@ def js(outputs: Outputs, reference: Outputs) -> dict[str, float]:
     """Mean Jensen-Shannon divergence to the Retrain of the seed, in percent of its maximum, 1 bit."""
     percent = {}
     for name in SHOWN:
-        bits = js_bits(*_logits(outputs, reference, name))
+        bits = js_bits(*same_images(outputs, reference, name))
         # fsum: the order of the images must not show.
         percent[str(name)] = 100.0 * math.fsum(bits) / len(bits)
     return percent

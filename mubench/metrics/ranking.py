@@ -1,4 +1,4 @@
-"""Can a set be told from test images at all? AUC, and TPR at 1 % FPR, of the model's confidence.
+"""Can a set be told from test images at all, or from retain? AUC, and TPR at 1 % FPR, of the confidence.
 
 Class-matched: some classes are easier than others, so a set whose mix of classes differs from the test
 set's would be told apart by its classes. Here test images of *all* classes are used, forgotten ones
@@ -66,9 +66,12 @@ def _only(scored: Scored, classes: NDArray[np.int64]) -> Scored:
 
 def _against_test(outputs: Outputs, name: SetName) -> tuple[Scored, Scored]:
     """The scores and labels of a set, and of all test images, forgotten classes included."""
-    sides = [(outputs.logits[s], outputs.labels[s]) for s in (name, "test")]
-    mine, test = ((confidence(z, y), y) for z, y in sides)
-    return mine, test
+    return _scored(outputs, name), _scored(outputs, "test")
+
+
+def _scored(outputs: Outputs, name: SetName) -> Scored:
+    labels = outputs.labels[name]
+    return confidence(outputs.logits[name], labels), labels
 
 
 def _present(**values: float | None) -> dict[str, float]:
@@ -79,11 +82,13 @@ def _present(**values: float | None) -> dict[str, float]:
 def auc(outputs: Outputs) -> dict[str, float]:
     """Class-matched AUC of forget against test, in percent; `auc_retain` the same of retain.
 
-    50 is indistinguishable; the target is Retrain's value.
+    `auc_against_retain` is that of forget against retain; absent if a whole class is forgotten, which
+    they do not share. 50 is indistinguishable; the target is Retrain's value.
     """
     return _present(
         auc=matched_auc(*_against_test(outputs, "forget")),
         retain=matched_auc(*_against_test(outputs, "retain")),
+        against_retain=matched_auc(_scored(outputs, "forget"), _scored(outputs, "retain")),
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from mubench.api.metric import MetricSpec
 from mubench.api.scores import confidence
 from mubench.errors import UsageError, error_context, one_line, unknown
-from mubench.planning.rows import Status
+from mubench.planning.rows import ROLES, Status
 from mubench.reporting import histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.formats import unquoted
@@ -108,13 +108,13 @@ def _lines(
     kept: Kept,
 ) -> list[dict[str, Any]]:
     records = {row.name: _records(row, store) for row in rows}
-    references = next(records[row.name] for row in rows if row.role == "reference")
+    by_role = {role: [records[row.name] for row in rows if row.role == role] for role in ROLES}
     lines: list[dict[str, Any]] = []
     for row in rows:
         if row.status:
             lines.append({"method": row.name, "role": row.role, "status": row.status, "reason": row.reason})
             continue
-        computed, failure = _computed(records[row.name], references, store, metrics, options)
+        computed, failure = _computed(records[row.name], by_role, store, metrics, options)
         complete = len(computed) == len(row.keys)
         for seed, key in row.keys.items():
             old = kept.get(key, {})
@@ -143,17 +143,27 @@ def _records(row: ManifestRow, store: Store) -> dict[int, Record]:
 
 def _computed(
     records: Mapping[int, Record],
-    references: Mapping[int, Record],
+    by_role: Mapping[str, Sequence[Mapping[int, Record]]],
     store: Store,
     metrics: Mapping[str, MetricSpec],
     options: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[int, dict[str, Any]], str]:
     """Seed -> the numbers of its record; or none, and why they could not be computed."""
     seeds = sorted(records)
-    # metrics that compare with Retrain need it at every seed of the row
-    targets = [references[s] for s in seeds] if all(s in references for s in seeds) else []
+    # metrics that compare with other rows need them at every seed of this one
+    whole = {role: [r for r in of if all(s in r for s in seeds)] for role, of in by_role.items()}
+    beside: dict[str, list[Any]] = {
+        name: [of[s] for s in seeds for of in whole[role][:1]]
+        for name, role in (("references", "reference"), ("originals", "baseline"))
+    }
+    if whole["floor"] and (first := beside["references"]):
+        # no Retrain may judge itself: the first one takes its place, so that all rows have equally many
+        beside["retrains"] = [
+            [first[i] if of[s].about["key"] == records[s].about["key"] else of[s] for of in whole["floor"]]
+            for i, s in enumerate(seeds)
+        ]
     try:
-        values = row_values([records[s] for s in seeds], targets, store, metrics, options)
+        values = row_values([records[s] for s in seeds], beside, store, metrics, options)
     except ValueError as error:  # the other rows have their numbers
         return {}, f"{type(error).__name__}: {error}"
     return {

@@ -14,6 +14,8 @@ from mubench.discovery.find import load_function
 from mubench.errors import suggestion
 
 Options = Mapping[str, Mapping[str, Any]]
+# "references", "originals" or "retrains" -> what there is of them for every seed of a row, or nothing.
+Beside = Mapping[str, Sequence[Any]]
 
 
 def evaluate_row(
@@ -21,12 +23,15 @@ def evaluate_row(
     rows: Sequence[Outputs],
     references: Sequence[Outputs] = (),
     options: Options | None = None,
+    *,
+    originals: Sequence[Outputs] = (),
+    retrains: Sequence[Sequence[Outputs]] = (),
 ) -> list[dict[str, float]]:
     """All values and diagnostics of a row: one dict per seed, in the order of `rows`.
 
     rows: a method's outputs, one per seed. references: Retrain's of the same seeds in the same
-    order, or none at all; then the metrics that compare with it are left out. options: metric
-    name -> its options.
+    order, or none at all; then the metrics that compare with it are left out. So with originals, the
+    Original's, and retrains, each seed's further Retrains. options: metric name -> its options.
 
     Raises ValueError for an option or value that is not one (naming the nearest right name), for
     outputs that cannot be scored (not finite, a label that is no class, an empty set), if a metric
@@ -36,25 +41,34 @@ def evaluate_row(
     for name in options:
         if name not in metrics:
             raise ValueError(f"options for an unknown metric {name!r}.{suggestion(name, metrics)}")
-    if references and len(references) != len(rows):
-        raise ValueError(f"{len(rows)} seeds have {len(references)} references")
-    for outputs in (*rows, *references):
+    beside: Beside = {"references": references, "originals": originals, "retrains": retrains}
+    for name, others in beside.items():
+        if others and len(others) != len(rows):
+            raise ValueError(f"{len(rows)} seeds have {len(others)} {name}")
+    for outputs in (*rows, *references, *originals, *(one for of_seed in retrains for one in of_seed)):
         check_outputs(outputs)
     values: list[dict[str, float]] = [{} for _ in rows]
     for one in metrics.values():
-        if rows and (references or one.needs in ("cell", "row")):
-            merge_values(values, one.name, evaluate_metric(one, rows, references, options.get(one.name, {})))
+        if rows and all(beside[name] for name in one.beside):
+            merge_values(values, one.name, evaluate_metric(one, rows, beside, options.get(one.name, {})))
     return values
 
 
 def evaluate_metric(
-    one: MetricSpec, rows: Sequence[Outputs], references: Sequence[Outputs], options: Mapping[str, Any]
+    one: MetricSpec, rows: Sequence[Outputs], beside: Beside, options: Mapping[str, Any]
 ) -> list[dict[str, float]]:
     """One metric's value and diagnostics, by their names in cells.csv: a dict per seed.
 
     Raises ValueError for a wrong option, if the metric gives NaN, or not one result per seed.
     """
-    results = _call(one, rows, references, one.bind(options, f"metric {one.name!r}"))
+    given = one.bind(options, f"metric {one.name!r}")
+    function, others = load_function(one), [beside[name] for name in one.beside]
+    if one.by_seed:
+        results = [function(*of_seed, **given) for of_seed in zip(rows, *others, strict=True)]
+    else:
+        results = list(function(rows, *others, **given))
+    if len(results) != len(rows):
+        raise ValueError(f"metric {one.name!r} gave {len(results)} results for {len(rows)} seeds")
     return [_named(one, result) for result in results]
 
 
@@ -65,23 +79,6 @@ def merge_values(values: Sequence[dict[str, float]], name: str, more: Sequence[M
             if key in target:
                 raise ValueError(f"metric {name!r} gives {key!r}, which another metric already gives")
         target.update(named)
-
-
-def _call(
-    one: MetricSpec, rows: Sequence[Outputs], references: Sequence[Outputs], given: Mapping[str, Any]
-) -> Sequence[Any]:
-    match one.needs:
-        case "cell":
-            return [load_function(one)(o, **given) for o in rows]
-        case "pair":
-            return [load_function(one)(o, r, **given) for o, r in zip(rows, references, strict=True)]
-        case "row":
-            results = load_function(one)(rows, **given)
-        case "row_pair":
-            results = load_function(one)(rows, references, **given)
-    if len(results) != len(rows):
-        raise ValueError(f"metric {one.name!r} gave {len(results)} results for {len(rows)} seeds")
-    return list(results)
 
 
 def _named(one: MetricSpec, result: Any) -> dict[str, float]:

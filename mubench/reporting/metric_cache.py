@@ -14,7 +14,7 @@ import mubench.api.scores
 from mubench.api.metric import MetricSpec
 from mubench.api.outputs import Outputs
 from mubench.discovery.source import source_digest, source_files
-from mubench.reporting.evaluate import Options, check_outputs, evaluate_metric, merge_values
+from mubench.reporting.evaluate import Beside, Options, check_outputs, evaluate_metric, merge_values
 from mubench.storage.files import key_of
 from mubench.storage.store import Record, Store
 
@@ -26,29 +26,32 @@ _LIBRARIES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn"}
 
 def row_values(
     records: Sequence[Record],
-    references: Sequence[Record],
+    beside: Beside,
     store: Store,
     metrics: Mapping[str, MetricSpec],
     options: Options,
 ) -> list[dict[str, float]]:
-    """All values of a row, a dict per record; references: Retrain's records of the same seeds, or none.
+    """All values of a row, a dict per record; beside: the records that it is measured with, by seed.
 
     Raises ValueError, naming the metric, for whatever a metric raises.
     """
     values: list[dict[str, float]] = [{} for _ in records]
-    rows: list[Outputs] = []
-    targets: list[Outputs] = []
+    read: dict[str, Outputs] = {}
+
+    def outputs_of(some: Sequence[Any]) -> list[Any]:
+        """The outputs in place of records, each read once and only if a metric is new."""
+        return [_outputs(one, read) if isinstance(one, Record) else outputs_of(one) for one in some]
+
     for name, spec in metrics.items():
-        if not records or (spec.needs in ("pair", "row_pair") and not references):
+        if not records or not all(beside.get(other) for other in spec.beside):
             continue
         given = options.get(name, {})
-        key = key_of(_facts(spec, given, records, references))
+        key = key_of(_facts(spec, given, records, beside))
         result = store.cached_json("metrics", key)
         if result is None:
-            if not rows:  # read once, and only if a metric is new
-                rows, targets = [_checked(r) for r in records], [_checked(r) for r in references]
+            rows, others = outputs_of(records), {other: outputs_of(beside[other]) for other in spec.beside}
             try:
-                result = evaluate_metric(spec, rows, targets, given)
+                result = evaluate_metric(spec, rows, others, given)
             except Exception as error:  # a plugin may raise anything
                 raise ValueError(f"metric {name!r}: {type(error).__name__}: {error}") from error
             store.save_json("metrics", key, result)
@@ -56,24 +59,31 @@ def row_values(
     return values
 
 
-def _checked(record: Record) -> Outputs:
-    outputs = record.outputs()
-    check_outputs(outputs)
-    return outputs
+def _outputs(record: Record, read: dict[str, Outputs]) -> Outputs:
+    key = record.about["key"]
+    if key not in read:
+        outputs = record.outputs()
+        check_outputs(outputs)
+        read[key] = outputs
+    return read[key]
 
 
 def _facts(
-    spec: MetricSpec, options: Mapping[str, Any], records: Sequence[Record], references: Sequence[Record]
+    spec: MetricSpec, options: Mapping[str, Any], records: Sequence[Record], beside: Beside
 ) -> dict[str, Any]:
     """Everything that decides a metric's values."""
-    compared = references if spec.needs in ("pair", "row_pair") else ()
+
+    def keys_of(some: Sequence[Any]) -> list[Any]:
+        return [one.about["key"] if isinstance(one, Record) else keys_of(one) for one in some]
+
     return {
         "metric": [spec.name, spec.function, spec.source],
         "base": _base(),
         "libraries": _libraries(Path(spec.path)),
         "options": dict(options),
-        "cells": [record.about["key"] for record in records],
-        "references": [record.about["key"] for record in compared],
+        "cells": keys_of(records),
+        "references": [],
+        **{name: keys_of(beside[name]) for name in spec.beside},
     }
 
 

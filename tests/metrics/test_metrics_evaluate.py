@@ -47,6 +47,21 @@ def test_what_each_kind_of_metric_is_given(model, build):
     assert evaluate_row(row, rows, references) == [{"x": 10.0}, {"x": 11.0}]
     assert evaluate_row(row_pair, rows, references) == [{"x": 2.0}, {"x": 13.0}]
     assert evaluate_row(row_pair, rows) == [{}, {}]
+    beside = build(lambda o, original: {"x": place[id(o)], "o": place[id(original)]}, needs="original")
+    assert evaluate_row(beside, rows, originals=references) == [
+        {"x": 0.0, "x_o": 2.0},
+        {"x": 1.0, "x_o": 3.0},
+    ]
+    further = build(
+        lambda os, rs, originals: [
+            100 * place[id(o)] + 10 * len(r) + place[id(first)]
+            for o, r, first in zip(os, rs, originals, strict=True)
+        ],
+        needs="retrains",
+    )
+    both = {"originals": references, "retrains": [references, references]}
+    assert evaluate_row(further, rows, **both) == [{"x": 22.0}, {"x": 123.0}]
+    assert evaluate_row(further, rows, originals=references) == [{}, {}]
     assert evaluate_row(cell, []) == []
 
 

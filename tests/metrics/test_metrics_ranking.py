@@ -122,7 +122,7 @@ def test_the_columns(model):
     chosen = {n: found[n] for n in ("auc", "tpr")}
     o = model(sizes=(400, 900, 5, 900), lift=(1.0, 4.0, 1.0, 1.0))
     (row,) = evaluate_row(chosen, [o])
-    assert set(row) == {"auc", "auc_retain", "tpr", "tpr_retain"}
+    assert set(row) == {"auc", "auc_retain", "auc_against_retain", "tpr", "tpr_retain"}
     assert row["auc"] == pytest.approx(50, abs=4)
     assert row["auc_retain"] > 90
     assert row["tpr"] < 5 < row["tpr_retain"]
@@ -145,4 +145,4 @@ def test_no_column_when_no_class_is_shared():
     z = np.array([[1.0, 0.0], [0.5, 0.0]], np.float32)
     labels = {"forget": np.array([1, 1]), "retain": np.array([0, 1]), "test": np.array([0, 0])}
     (row,) = evaluate_row({"auc": METRICS["auc"]}, [Outputs(dict.fromkeys(labels, z), labels)])
-    assert set(row) == {"auc_retain"}
+    assert set(row) == {"auc_retain", "auc_against_retain"}

@@ -1,0 +1,30 @@
+"""Activation distance: how far apart are the predictions of the model and of Retrain, image by image?
+
+    100 x mean over the images of || p(x) - p_retrain(x) ||_2,    p = softmax
+
+Golatkar et al., "Eternal Sunshine of the Spotless Net" (2020); also in Chundawat et al. (2023) and Foster
+et al. (2024). Recorded for each set: `activation_forget`, `activation_retain`, `activation_test`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mubench.api.metric import metric
+from mubench.api.outputs import Outputs
+from mubench.api.scores import log_softmax
+from mubench.metrics.divergence import SHOWN, same_images
+
+
+@metric("activation", title="Activation distance", better="lower", needs="pair")
+def activation(outputs: Outputs, reference: Outputs) -> dict[str, float]:
+    """In hundredths: 0 for equal predictions, 141.4 for two certainties of different classes."""
+    hundredths = {}
+    for name in SHOWN:
+        mine, theirs = (np.exp(log_softmax(z)) for z in same_images(outputs, reference, name))
+        # sorted: neither the classes' numbers nor the order of the images must show
+        lengths = np.sqrt(np.sort((mine - theirs) ** 2, axis=1).sum(axis=1))
+        hundredths[str(name)] = 100.0 * math.fsum(lengths) / len(lengths)
+    return hundredths
