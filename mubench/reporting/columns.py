@@ -15,13 +15,17 @@ HEADLINE = "mia_svc"
 
 @dataclass(frozen=True)
 class Column:
-    """A metric's column. name: its key in cells.csv. place: columns stand in this order."""
+    """A metric's column. name: its key in cells.csv. place: columns stand in this order.
+
+    pooled: the metric is computed for all seeds at once, so that its errors are not independent.
+    """
 
     name: str
     title: str
     better: Better
     gap: Gap
     place: int
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ class Columns:
     def of(cls, specs: Iterable[MetricSpec]) -> Columns:
         """The columns that these metrics declare."""
         return cls.ordered(
-            Column(s.name, s.title, s.better, s.gap, s.column) for s in specs if s.column is not None
+            Column(s.name, s.title, s.better, s.gap, s.column, not s.by_seed)
+            for s in specs
+            if s.column is not None
         )
 
     @classmethod
@@ -83,6 +89,11 @@ class Columns:
     def headline(self) -> AvgGap:
         """The Avg. Gap of the headline attack; without it, the last one. IndexError if there is none."""
         return next((gap for gap in self.gaps if gap.attack == HEADLINE), self.gaps[-1])
+
+    @cached_property
+    def pooled(self) -> frozenset[str]:
+        """The names of those that are computed for all seeds at once."""
+        return frozenset(column.name for column in self.metrics if column.pooled)
 
     def only(self, names: Iterable[str]) -> Columns:
         """Those of these names."""

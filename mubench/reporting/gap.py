@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -62,19 +62,22 @@ def floor_band(
 def floor_quantile(
     retrains: Sequence[Sequence[Mapping[str, float]]],
     metrics: Sequence[str] = FOUR,
+    pooled: Collection[str] = (),
     quantile: float = 0.95,
 ) -> float:
     """The Avg. Gap, in points, that one more Retrain stays below with this chance.
 
-    retrains: per seed its R independent Retrains' metrics in percent. The further Retrain, one run for
-    each of the n seeds, is measured against the mean of the R.
+    retrains: per seed its R independent Retrains' metrics in percent, each Retrain at the same place. The
+    further Retrain, one run for each of the n seeds, is measured against the mean of the R. pooled: the
+    metrics that are computed for all seeds of a Retrain at once, which makes its seeds err together.
 
-    From the covariance W within the seeds, pooled over them (n (R - 1) degrees of freedom), the
-    difference of the means follows a multivariate t with scale W (1 + 1 / R) / n; the quantile is that
-    of its mean absolute entry, over draws that are always the same. The degrees of freedom of this t
-    are those of the *sum* of the standard deviations, Satterthwaite's: errors of metrics that vary
-    independently cancel in part, so that its scale is known better than any one of them. Up to six
-    degrees of freedom within the seeds, the quantile of metrics that vary alike is too large.
+    The difference of the means follows a multivariate t with scale V (1 + 1 / R). V is W / n, with W the
+    covariance within the seeds, pooled over them (n (R - 1) degrees of freedom); of pooled metrics it is
+    the covariance of the Retrains' means over the seeds (R - 1). The quantile is that of the t's mean
+    absolute entry, over draws that are always the same. Its degrees of freedom are those of the *sum* of
+    the standard deviations, Satterthwaite's: errors of metrics that vary independently cancel in part, so
+    that its scale is known better than any one of them. Up to six degrees of freedom within the seeds,
+    the quantile of metrics that vary alike is too large.
 
     Raises ValueError unless each seed has the same number of Retrains, at least two.
     """
@@ -83,16 +86,21 @@ def floor_quantile(
         raise ValueError(f"a floor needs equally many Retrains at every seed, at least two, not {counts}")
     values = np.array([[[one[name] for name in metrics] for one in of_seed] for of_seed in retrains])
     seeds, count, width = values.shape
-    within = (values - values.mean(axis=1, keepdims=True)).reshape(-1, width)
-    free = seeds * (count - 1)
-    covariance = within.T @ within / free
+    within = values - values.mean(axis=1, keepdims=True)
+    free = np.full((width, width), float(seeds * (count - 1)))
+    covariance = np.einsum("sri,srj->ij", within, within) / free / seeds
+    together = np.array([name in pooled for name in metrics])
+    either = together[:, None] | together
+    means = within.mean(axis=0)
+    free[either] = count - 1
+    covariance[either] = (means.T @ means)[either] / (count - 1)
     spread = np.sqrt(np.diag(covariance))
     if not spread.any():
         return 0.0
     squares = covariance**2 / np.maximum(np.outer(spread, spread), np.finfo(float).tiny)
-    free = free * spread.sum() ** 2 / squares.sum()
-    sizes, axes = np.linalg.eigh(covariance * (1 + 1 / count) / seeds)
+    degrees = spread.sum() ** 2 / (squares / free).sum()
+    sizes, axes = np.linalg.eigh(covariance * (1 + 1 / count))
     root = (axes * np.sqrt(np.maximum(sizes, 0.0))) @ axes.T
     rng = numpy_stream(0, "floor")
     gaps = np.abs(rng.normal(size=(_DRAWS, width)) @ root).mean(axis=1)
-    return float(np.quantile(gaps * np.sqrt(free / rng.chisquare(free, _DRAWS)), quantile))
+    return float(np.quantile(gaps * np.sqrt(degrees / rng.chisquare(degrees, _DRAWS)), quantile))

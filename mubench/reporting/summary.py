@@ -175,7 +175,7 @@ def _floor_bands(whole: pd.DataFrame, columns: Columns, retrains: Sequence[str])
     of_row = [_by_seed(whole[whole["method"] == name], columns) for name in retrains]
     by_seed = [[values[seed] for values in of_row] for seed in of_row[0] if all(seed in v for v in of_row)]
     if len(retrains) >= ENOUGH and by_seed:
-        return {gap.name: floor_quantile(by_seed, gap.metrics) for gap in columns.gaps}
+        return {gap.name: floor_quantile(by_seed, gap.metrics, columns.pooled) for gap in columns.gaps}
     if len(retrains) < 2 or len(by_seed) < 2:
         return {}
     first, second = zip(*by_seed, strict=True)

@@ -111,6 +111,25 @@ def test_an_independent_retrain_exceeds_the_quantile_in_3_to_7_percent_of_trials
     assert 30 <= over <= 70
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "count"), [(3, 3), (5, 3), (5, 5), (15, 4)])
+def test_a_pooled_metric_whose_seeds_err_together_is_exceeded_in_3_to_7_percent_too(seeds, count):
+    rng, over, blind = np.random.default_rng(seeds), 0, 0
+    for _ in range(1000):
+        together = rng.normal(size=count + 1) * 2.5
+        drawn = [
+            [{**one, "mia": one["mia"] + apart} for one, apart in zip(of_seed, together, strict=True)]
+            for of_seed in retrains(rng, np.diag([0.5, 0.1, 0.4, 2.0]), seeds, count + 1)
+        ]
+        of_rest = [s[:-1] for s in drawn]
+        aims = [{n: np.mean([one[n] for one in s]) for n in NAMES} for s in of_rest]
+        gap = mean_gap([s[-1] for s in drawn], aims)
+        over += gap > floor_quantile(of_rest, pooled=("mia",))
+        blind += gap > floor_quantile(of_rest)
+    assert 30 <= over <= 70
+    assert blind > 100
+
+
 def test_of_one_metric_alone_the_quantile_is_students():
     values = np.array([[1.0, 2.0, 6.0], [5.0, 5.0, 2.0]])
     of_seed = [[{"ua": v, "ra": 9.0} for v in s] for s in values]

@@ -215,3 +215,14 @@ def test_the_band_of_three_retrains_takes_one_seed(several):
     cells = several(2, seeds=1)
     retrains = cells[cells["method"] != "FT"].to_dict("records")
     assert summarise(cells).bands["avg_gap"] == floor_quantile([retrains])
+
+
+def test_the_band_of_the_pooled_attack_does_not_take_seeds_for_independent(several):
+    cells = several(2)
+    retrains = cells[cells["method"] != "FT"]
+    by_seed = [part.to_dict("records") for _, part in retrains.groupby("seed")]
+
+    bands = summarise(cells).bands
+
+    assert bands["avg_gap"] == floor_quantile(by_seed, pooled=("mia",))
+    assert bands["avg_gap_svc"] == floor_quantile(by_seed, ("ua", "ra", "ta", "mia_svc"))
