@@ -67,10 +67,16 @@ def shares(histogram: Histogram, at: Floats) -> Floats:
     return np.asarray(counts / max(sum(histogram.counts), 1), np.float64)
 
 
-def confidences(name: str, parts: Parts, target: Histogram | None, at: Floats, height: float = 190) -> Markup:
-    """The log-odds of the true class on forget, retain and test; target: the reference's on forget."""
-    width, left, right, top = 460.0, 14.0, 8.0, 10.0
-    bottom = height - 36
+def confidences(
+    name: str, parts: Parts, target: Histogram | None, at: Floats, *, small: bool = False
+) -> Markup:
+    """The log-odds of the true class on forget, retain and test; target: the reference's on forget.
+
+    small: as one of many, without the name of the axis.
+    """
+    width, height = (270.0, 128.0) if small else (460.0, 250.0)
+    left, right, top = 6.0, 6.0, 6.0
+    bottom = height - (20 if small else 36)
     sets = {part: shares(histogram, at) for part, histogram in parts.items()}
     high = max(float(values.max(initial=0.0)) for values in sets.values()) or 1.0
     if target is not None:
@@ -92,8 +98,10 @@ def confidences(name: str, parts: Parts, target: Histogram | None, at: Floats, h
         )
         for i in range(len(at) - 1)
     ]
-    axis = bottom_axis(ticks(at[0], at[-1], 8), x, bottom, left, width - right)
-    below = words((left + width - right) / 2, height - 4, "log-odds of the true class", "middle")
+    round_ = [t for t in ticks(at[0], at[-1], 6 if small else 10) if left + 8 < x(t) < width - right - 8]
+    axis = bottom_axis(round_, x, bottom, left, width - right)
+    middle = (left + width - right) / 2
+    below = None if small else words(middle, height - 4, "log-odds of the true class", "middle")
     label = f"{name}: histogram of the log-odds of the true class on forget, retain and test"
     return sheet(width, height, label, *lines, axis, below, *hits)
 
@@ -118,7 +126,7 @@ def roc_figure(name: str, parts: Parts, target: tuple[str, Parts] | None) -> Mar
     false, true = roc(parts["forget"], parts["test"])
     if not false.size:
         return None
-    size, left, top, bottom = 300.0, 46.0, 8.0, 254.0
+    size, left, top, bottom = 312.0, 46.0, 8.0, 254.0
     right = left + bottom - top
     x, y = linear(0, 100, left, right), linear(0, 100, bottom, top)
     auc = area(false, true)

@@ -65,8 +65,8 @@ def curves(name: str, reference: str, histograms: Histograms, at: Floats | None)
     against = f"; outline: forget, by {reference}" if target else ""
     left = element(
         "figure",
-        confidences(name, parts, target, at, height=250),
-        element("figcaption", "How sure the models are of the true class: ", _key(), against, "."),
+        confidences(name, parts, target, at),
+        element("figcaption", "How sure the models are of the true class: ", sets_key(), against, "."),
     )
     roc = roc_figure(name, parts, (reference, other) if other else None)
     right = element(
@@ -77,7 +77,8 @@ def curves(name: str, reference: str, histograms: Histograms, at: Floats | None)
     return element("div", left, right, class_="pair")
 
 
-def _key() -> Markup:
+def sets_key() -> Markup:
+    """The colours of the three sets."""
     return join(
         element("span", "forget", class_="key forget"),
         ", ",
@@ -178,4 +179,7 @@ def numbers(name: str, summary: Summary) -> Markup | None:
     if not rows:
         return None
     header: list[object] = ["", "mean", "std", summary.reference]
-    return join(element("h4", "All numbers"), grid(header, rows, class_="numbers"))
+    return join(
+        element("h4", "All numbers"),
+        element("div", grid(header, rows, class_="numbers"), class_="columns"),
+    )

@@ -19,7 +19,7 @@ from mubench.reporting.report.chart import Floats, sheet
 from mubench.reporting.report.markup import Markup, element, title
 
 PARTS = ("forget", "retain")
-_SIZE, _MARGIN = 1000, 30
+_SIZE, _MARGIN, _EDGE = 1000, 30, 12
 _COLOURS = 10
 
 
@@ -96,7 +96,7 @@ def figure(name: str, of: Clouds) -> Markup:
     cloud = of.by_row[name]
     radius = float(np.quantile(np.abs(cloud.points), 0.995)) or 1.0
     scale = (_SIZE / 2 - _MARGIN) / radius
-    spots = np.clip(np.rint(_SIZE / 2 + scale * cloud.points * [1, -1]), 0, _SIZE).astype(int)
+    spots = np.clip(np.rint(_SIZE / 2 + scale * cloud.points * [1, -1]), _EDGE, _SIZE - _EDGE).astype(int)
     forget = np.arange(len(spots)) < of.forget
     parts = []
     for part, chosen in (("retain", ~forget), ("forget", forget)):

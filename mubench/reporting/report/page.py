@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mubench.reporting.classes import ClassSummary
+from mubench.reporting.histograms import WIDTH
 from mubench.reporting.plots.shown import Shown
-from mubench.reporting.report import curves, details, feature_map, figures
+from mubench.reporting.report import apart, curves, details, feature_map, figures
 from mubench.reporting.report.chart import Floats
 from mubench.reporting.report.markup import Markup, element, escaped, grid, join
 from mubench.reporting.report.material import Material, extra, failures
@@ -33,6 +34,7 @@ def page(material: Material) -> str:
     at = _edges(shown)
     sections = {
         "Results": _results(material.report.table),
+        "Differences": apart.section(material.report),
         "Pictures": _pictures(material, shown, at),
         "Methods": _methods(material, at),
         "Feature map": _feature_map(material),
@@ -171,11 +173,14 @@ def _confidences(shown: Shown, at: Floats) -> Markup:
                 shown.scores[name],
                 shown.scores[first]["forget"] if first not in (None, name) else None,
                 at,
+                small=True,
             ),
         )
         for name in names
     ]
-    note = join("How sure each model is of the true class, all seeds together: ", details._key())
+    note = join(
+        "Log-odds of the true class, the further right the surer; all seeds together: ", details.sets_key()
+    )
     outline = f"; outline: forget, by {first}" if first else ""
     return _figure(element("div", *panels, class_="multiples"), join(note, outline, "."))
 
@@ -199,8 +204,8 @@ def _methods(material: Material, at: Floats | None) -> Markup:
         unfolded.append(element("details", head, *parts))
     about_roc = (
         "The ROC curves are made of the counts of histograms.json, all seeds together: exact at the edges of "
-        "its bins, 0.25 in log-odds wide, and straight between them. Their areas are not class-matched, as "
-        "the AUC among the numbers is."
+        f"its bins, {WIDTH:g} in log-odds wide, and straight between them. Their areas are not "
+        "class-matched, unlike the AUC among the numbers."
     )
     note = element("p", about_roc, class_="quiet") if at is not None else None
     return join(note, *unfolded)
