@@ -11,6 +11,8 @@ from mubench.reporting.render import Report
 from mubench.reporting.report.markup import Markup, element, join
 from mubench.reporting.summary import Summary
 
+# With more columns than these, the intervals go on a line of their own.
+_ABREAST = 5
 # Verdict -> its sign and its class in the style sheet.
 _SIGNS = {
     "different": ("≠", "different"),
@@ -43,7 +45,7 @@ def section(report: Report) -> Markup:
         "table",
         element("thead", element("tr", *head)),
         element("tbody", *rows),
-        class_="results sortable",
+        class_="results sortable" + " wide" * (len(metrics) > _ABREAST),
     )
     note = (
         f"Points by which a row lies above {summary.target}, the mean over the seeds, with its 95 % interval "
@@ -61,7 +63,7 @@ def _cell(line: Any) -> Markup:
         return element("td", "n/a")
     known = not math.isnan(line["low"])
     between = (
-        element("span", f" [{_signed(line['low'])}, {_signed(line['high'])}]", class_="beside")
+        element("span", f" [{_signed(line['low'])}, {_signed(line['high'])}]", class_="beside bracket")
         if known
         else None
     )
@@ -74,7 +76,7 @@ def _cell(line: Any) -> Markup:
     told = ", ".join([str(line["verdict"]), *adjusted])
     mark = element("span", sign, class_=f"verdict {kind}")
     return element(
-        "td", _signed(line["difference"]), between, mark, data_value=f"{line['difference']!r}", title=told
+        "td", _signed(line["difference"]), mark, between, data_value=f"{line['difference']!r}", title=told
     )
 
 

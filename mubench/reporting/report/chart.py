@@ -93,7 +93,7 @@ def upright(x: float, y: float, text: str) -> Markup:
 
 def length(text: str) -> float:
     """How wide a text is, about: which type a reader has is not known."""
-    return SIZE * sum(0.28 if c in "il1 .,()-" else 0.72 if c.isupper() else 0.56 for c in text)
+    return SIZE * sum(0.28 if c in "il .,()-" else 0.72 if c.isupper() else 0.56 for c in text)
 
 
 def place(spots: Floats, texts: Sequence[str], frame: tuple[float, float, float, float]) -> list[Markup]:

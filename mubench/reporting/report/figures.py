@@ -246,8 +246,8 @@ def gap_by_class(summary: ClassSummary) -> Markup | None:
                 height=_LINE - 1,
                 fill=_blue(share),
             )
-            colour = "#fff" if share > 0.6 else None
-            number = words(left + cell * (k + 0.5), y + 15, text, "middle", fill=colour)
+            dark = "light" if share > 0.6 else None
+            number = words(left + cell * (k + 0.5), y + 15, text, "middle", class_=dark)
             parts.append(element("g", title(f"{label}, {name}: {told}"), square, number))
     line = head + _LINE * (len(wide) - 1) - 1
     parts.append(rule(0, line, left + cell * len(wide.columns), line))

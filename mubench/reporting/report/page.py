@@ -24,6 +24,8 @@ from mubench.version import __version__
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 _NUMBER = re.compile(r"[<>]?(-?\d+(?:\.\d+)?)")
+# With more columns than these, what stands in brackets goes on a line of its own.
+_ABREAST = 8
 _CLOCK = re.compile(r"(\d+):(\d\d)\b")
 
 
@@ -93,24 +95,37 @@ def _results(table: Table) -> Markup:
     ]
     starts = [*(table.blocks or (0,)), len(table.rows)]
     bodies = [
-        element("tbody", *(_line(row, table.labels) for row in table.rows[a:b]))
+        element("tbody", *(_line(row, table.rows[a], table.labels) for row in table.rows[a:b]))
         for a, b in itertools.pairwise(starts)
     ]
     notes = (element("li", note) for note in table.notes)
-    grid_ = element("table", element("thead", element("tr", *head)), *bodies, class_="results sortable")
+    wide = " wide" * (len(table.header) - table.labels > _ABREAST)
+    grid_ = element(
+        "table", element("thead", element("tr", *head)), *bodies, class_=f"results sortable{wide}"
+    )
     hint = element("p", "Click a heading to sort by it.", class_="quiet script-only")
     return join(element("div", grid_, class_="scroll"), hint, element("ul", *notes, class_="notes"))
 
 
-def _line(row: tuple[TextCell, ...], labels: int) -> Markup:
-    words = [element("th", cell.text, scope="row") for cell in row[:labels]]
+def _line(row: tuple[TextCell, ...], first: tuple[TextCell, ...], labels: int) -> Markup:
+    """first: the one of its block that names the class; sorted, every line has to."""
+    words = [
+        element("th", cell.text or above.text, scope="row", class_=None if cell.text else "quiet")
+        for cell, above in zip(row[:labels], first, strict=False)
+    ]
     return element("tr", *words, *(_cell(cell) for cell in row[labels:]))
 
 
 def _cell(cell: TextCell) -> Markup:
     """The value, and paler what stands behind it: deviation, interval, difference."""
     first, *others = re.split(r"(?= [±(\[])", cell.text)
-    parts = join(first, *(element("span", other, class_="beside") for other in others))
+    parts = join(
+        first,
+        *(
+            element("span", other, class_="beside" + " bracket" * other.startswith((" (", " [")))
+            for other in others
+        ),
+    )
     content = element("strong", parts) if cell.bold else parts
     return element("td", content, data_value=_value(cell.text))
 
