@@ -47,9 +47,12 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """At most `most` round numbers from low to high: multiples of 1, 2 or 5 times a power of ten."""
     if not high > low:
         return [low]
-    power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(power * k for k in (1, 2, 5, 10, 20) if (high - low) / (power * k) <= most - 1)
-    return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    power = 10.0 ** (math.floor(math.log10((high - low) / most)) - 1)
+    for step in (power * k for k in (1, 2, 5, 10, 20, 50, 100, 200)):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
+    return [k * step for k in range(first, last + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
