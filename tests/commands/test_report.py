@@ -16,7 +16,7 @@ from browser import CHROMIUM, Browser
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "digits-random-50"
 SUITE = "seeds = [0, 1]\nfloor = true\nmethods = { FT = { epochs = 1 }, CL = { epochs = 1, epochs_kl = 1 } }"
 MINE = """
-@method("Mine", sees="forget", cite="Nobody <n@b>")
+@method("Mine", sees="forget")
 def mine(model, task, *, lr: float = 0.1):
     "Does <i>nothing</i>.\\n\\n    And more."
     for _ in task.forget:
@@ -152,6 +152,8 @@ def test_where_the_records_are_there_each_method_is_told_of(report, ran, home):
     assert "Phase 1: min KL" in methods
     assert "Source: Tran and Le 2025" in methods
     assert "kl_after_phase_1" in methods
+    assert "epochs1 (default 10)" in methods
+    assert "This method is not installed here." in methods  # a plugin's, without the plugin
     assert re.search(r"FT: area \d+\.\d %", methods)
     assert "seed 0: pale dots are retain images" in page.sections["feature-map"]
     maps = [t for t in page.titles if "of the variance is in this plane" in t]
