@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mubench.api.metric import metric
 from mubench.api.outputs import Outputs, SetName
-from mubench.api.scores import Floats, log_softmax
+from mubench.api.scores import Floats, Labels, log_softmax
+from mubench.streams import numpy_stream
 
 # Above this many samples, those of one side that lie within GRID of each other are merged.
 MERGE_ABOVE = 2000
@@ -61,24 +62,43 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
     return 100.0 * int(_nonmember(machine, targets).sum()) / len(targets)
 
 
+def draw(values: Floats, labels: Labels, n: int, start: float) -> Floats:
+    """n of the (N,) values, drawn systematically within the classes: every (N / n)-th in order of size.
+
+    start: the place of the first within its step, from 0 to 1. Each class gives its share, rounded up or
+    down. Classes stand in the order of their values, so that neither the order of the images nor the
+    numbers of the classes decide which are drawn.
+    """
+    classes = [np.sort(values[labels == c]) for c in np.unique(labels)]
+    ordered = np.concatenate(sorted(classes, key=lambda of_class: of_class.tobytes()))
+    out: Floats = ordered[((np.arange(n) + start) * len(ordered) / n).astype(np.int64)]
+    return out
+
+
 @metric("mia_svc", title="MIA-SVC", better="reference", gap="attack", column=60)
-def mia_svc(outputs: Outputs) -> dict[str, float]:
+def mia_svc(outputs: Outputs, *, stored_order: bool = False) -> dict[str, float]:
     """Percent of the forget set that the published SVC attack calls non-member; fitted per seed.
 
-    Both sides are equally large, n = min(|retain|, |test|): members are the *first* n images of retain
-    in their stored order and, as in the published code, non-members all test images. Where retain is
-    the smaller, which the published settings never meet, the first n test images serve: unequal
-    sides would make the larger one the SVC's answer to everything.
+    Both sides are equally large, n = min(|retain|, |test|), as unequal sides would make the larger one
+    the SVC's answer to everything: of the larger side, which is retain in the published settings, n are
+    drawn by class (`draw`) from a stream of this attack.
+
+    stored_order: take the first n as they are stored, as the published code does; in data sorted by
+    class these are images of some classes only.
 
     Diagnostic: `merged` (1 if near-equal points were merged; absent otherwise).
     """
 
-    def probability(name: SetName, first: int | None = None) -> Floats:
+    def probability(name: SetName) -> tuple[Floats, Labels]:
         logits, labels = outputs.of(name)
-        log_p = log_softmax(logits[:first])
-        out: Floats = np.exp(log_p[np.arange(len(log_p)), labels[:first]])
-        return out
+        out: Floats = np.exp(log_softmax(logits)[np.arange(len(labels)), labels])
+        return out, labels
 
-    n = min(len(outputs.of(name)[1]) for name in ("retain", "test"))
-    share = share_of_nonmembers(probability("retain", n), probability("test", n), probability("forget"))
+    sides = {name: probability(name) for name in ("retain", "test")}
+    n = min(len(labels) for _, labels in sides.values())
+    members, nonmembers = (
+        values[:n] if stored_order else draw(values, labels, n, numpy_stream(0, "mia_svc", name).random())
+        for name, (values, labels) in sides.items()
+    )
+    share = share_of_nonmembers(members, nonmembers, probability("forget")[0])
     return {"mia_svc": share, **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {})}

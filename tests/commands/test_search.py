@@ -84,7 +84,7 @@ def test_validation_stands_in_for_test():
 
 
 def test_a_score_is_the_gap_on_validation_images_set_by_set(bench):
-    plan, _, store = bench('methods = ["FT", "GA"]')
+    plan, _, store = bench('methods = ["FT", "GA"]', tables="[metrics.mia_svc]\nstored_order = true")
     trials = [Trial("FT", "FT", {"lr": 1}), Trial("GA", "GA", {"lr": 2})]
 
     frame = score(plan, trials, store).set_index("method")

@@ -31,21 +31,9 @@ def relabelled(outputs):
     )
 
 
-def level(outputs):
-    """As many retain as remaining test images: all are SVC's shadows, so their order cannot matter."""
-    n = min(len(outputs.of(name)[1]) for name in ("retain", "test"))
-    remaining = ~np.isin(outputs.labels["test"], outputs.forgotten)
-    kept = {"retain": slice(n), "test": ~remaining | (np.cumsum(remaining) <= n)}
-    parts = [
-        {name: array[kept.get(name, slice(None))] for name, array in part.items()}
-        for part in (outputs.logits, outputs.labels)
-    ]
-    return Outputs(*parts, forgotten=outputs.forgotten)
-
-
 @pytest.fixture(params=[(), (2,)], ids=["random", "class"])
 def case(request, model):
-    make = [level(model(seed=s, split=s % 2, classes=7, forgotten=request.param)) for s in range(10)]
+    make = [model(seed=s, split=s % 2, classes=7, forgotten=request.param) for s in range(10)]
     return make[:2], make[2:4], make[4:6], [make[6:10:2], make[7:10:2]]
 
 
