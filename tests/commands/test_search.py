@@ -66,7 +66,7 @@ def test_every_method_gets_the_same_trials_on_development_seeds(prepared):
     _, more = development(suite, catalogue, methods, 8, 3, best)
 
     assert first.seeds == [1000, 1001, 1002]
-    assert first.floor == 0
+    assert first.floor == suite.floor
     for method in methods:
         assert sum(t.method == method for t in trials) == explored(8) == 4
         assert sum(t.method == method for t in more) == 8
@@ -113,13 +113,14 @@ def test_options_of_a_metric_that_does_not_count_are_let_be(bench):
     assert score(plan, [Trial("FT", "FT", {})], store)["score"].notna().all()
 
 
-def test_a_forgotten_class_is_scored_without_an_attack(bench, monkeypatch):
-    plan, _, store = bench('forget = { scenario = "class", class = 1 }\nmethods = ["FT"]')
-    four = {"ra": 50.0, "ta": 50.0, "mia": 0.0}
-    made = iter([{**four, "ua": 100.0, "mia_svc": 0.0}, {**four, "ua": 91.0, "mia_svc": 100.0}])
-    monkeypatch.setattr(search, "evaluate_row", lambda *_: [next(made)])
+def test_a_score_compares_with_the_mean_of_all_retrains_of_a_set(bench, monkeypatch):
+    plan, _, store = bench('methods = ["FT"]\nfloor = 2')
+    flat = dict.fromkeys(("ra", "ta", "mia", "mia_svc"), 50.0)
+    made = {"Retrain": 10.0, "Retrain (again)": 13.0, "Retrain (again 2)": 16.0, "FT": 5.0}
+    order = iter([row.name for row in plan.rows if row.role in ("reference", "floor")] + ["FT"])
+    monkeypatch.setattr(search, "evaluate_row", lambda *_: [{"ua": made[next(order)], **flat}])
 
-    assert score(plan, [Trial("FT", "FT", {})], store)["score"].tolist() == [3.0]
+    assert score(plan, [Trial("FT", "FT", {})], store)["score"].tolist() == [8 / 4]
 
 
 def test_an_unstable_trial_scores_worse_than_its_mean(bench, monkeypatch):
