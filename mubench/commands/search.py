@@ -130,8 +130,9 @@ def _on_validation(outputs: Outputs) -> Outputs:
 def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
     """A line per trial, best of each method first: its score, its means over the seeds, parameters.
 
-    The score is the mean over the development sets of the Avg. Gap (SVC) to the mean of the same set's Retrains
-    (as many as the suite has), with validation in place of test: by set, so that a trial which errs now up, now down, does not look good.
+    The score is the mean over the development sets of the Avg. Gap (SVC) to the mean of the same set's
+    Retrains (as many as the suite has), with validation in place of test: by set, so that a trial which errs
+    now up, now down, does not look good.
     A trial that failed at a seed has no score and comes last.
     """
     metrics, columns = Catalogue().metrics, installed()

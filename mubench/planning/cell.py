@@ -62,8 +62,8 @@ class Cell:
     """What to run. `stream` names the random streams.
 
     spec: the method, or None for training an original. original: the key of the original it starts
-    from. split: the digest of the split that the key was made for. alone: whether a record whose time
-    others' work lengthened is to be made again.
+    from; empty for the reference, which starts anew. split: the digest of the split that the key was
+    made for. alone: whether a record whose time others' work lengthened is to be made again.
     """
 
     key: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mubench.api.dataset import DatasetSpec
-from mubench.api.method import MethodSpec
+from mubench.api.method import MethodSpec, Role
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
 from mubench.planning.cell import Cell, DataSetting, Setting, Stream, again
@@ -59,7 +59,7 @@ class Plan:
             return record is None or (alone and record.about["cost"]["shared"])
 
         absent = [c for c in self.cells if c.spec is not None and open_(c)]
-        needed = {c.original for c in absent}
+        needed = {c.original for c in absent if c.original}
         originals = [c for c in self.cells if c.spec is None and c.key in needed and store.get(c.key) is None]
         return [*originals, *(replace(c, alone=alone) for c in absent)]
 
@@ -167,5 +167,6 @@ def _cells(
     for seed, split in splits.items():
         start = originals[seed].key
         key = key_of(method_facts(start, split, spec, row.parameters, seed, stream))
-        cells[seed] = Cell(key, setting, seed, stream, spec, row.parameters, start, split.digest)
+        needed = "" if spec.role is Role.REFERENCE else start
+        cells[seed] = Cell(key, setting, seed, stream, spec, row.parameters, needed, split.digest)
     return cells

@@ -20,7 +20,7 @@ from mubench.api.method import MethodSpec
 from mubench.api.training import Step, cross_entropy_loss, train
 from mubench.discovery.find import load_function
 from mubench.discovery.source import source_digest
-from mubench.planning.cell import Cell
+from mubench.planning.cell import Cell, Stream
 from mubench.planning.timing_key import timing_facts
 from mubench.running.bench import Bench
 from mubench.running.environment import environment
@@ -36,7 +36,7 @@ from mubench.running.evaluate import (
 from mubench.running.task import make_set, make_task, streams
 from mubench.running.timing import Timed, timed
 from mubench.storage.files import key_of
-from mubench.storage.store import Record, Store
+from mubench.storage.store import Store
 from mubench.streams import stream_seed
 
 
@@ -81,9 +81,14 @@ def _warm_up(bench: Bench, model: Classifier, images: Tensor, labels: Tensor) ->
     model.load_state_dict(state)
 
 
-def _load_original(bench: Bench, record: Record, seed: int) -> Classifier:
-    model = bench.fresh(seed, "original")
-    model.load_state_dict(load_file(record.weights))
+def _start(cell: Cell, bench: Bench, store: Store) -> Classifier:
+    """The original that a method starts from; for the reference, which starts anew, an untrained model."""
+    model = bench.fresh(cell.seed, Stream.ORIGINAL)
+    if cell.original:
+        record = store.get(cell.original)
+        if record is None:
+            raise RuntimeError("the original model is not in the store")
+        model.load_state_dict(load_file(record.weights))
     return model
 
 
@@ -129,9 +134,6 @@ def _batches(bench: Bench) -> Mapping[str, Any]:
 
 def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: int) -> float | None:
     """Run a method on the original of its seed; returns images a second if it trains by the recipe."""
-    record = store.get(cell.original)
-    if record is None:
-        raise RuntimeError("the original model is not in the store")
     split = bench.split(cell.seed)
     if split.digest != cell.split:
         raise RuntimeError("the images to forget have changed since this run was planned; start it again")
@@ -140,7 +142,7 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: 
             f"{spec.path}, or a module it imports, has changed since this run was planned; start it again"
         )
     ledger = Ledger()
-    model = _load_original(bench, record, cell.seed)
+    model = _start(cell, bench, store)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.ledger = ledger
     task = make_task(

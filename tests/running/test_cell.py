@@ -79,11 +79,12 @@ FAILING = {
         "its process was ended by signal SIGKILL; was the memory exhausted?",
     ),
     "chatters": (
-        # into the pipe that was opened last, not into those of who runs the tests
+        # into the pipe of which it has both ends, not into those of who runs the tests
         "here = '/proc/self/fd/'\n"
-        "    open_now = [fd for fd in os.listdir(here) if os.path.exists(here + fd)]\n"
-        "    pipes = [int(fd) for fd in open_now if os.readlink(here + fd)[:4] == 'pipe']\n"
-        "    os.write(max(pipes), b'\\xff garbage\\n')",
+        "    links = {int(f): os.readlink(here + f) for f in os.listdir(here) if os.path.lexists(here + f)}\n"
+        "    pipes = [link for link in links.values() if link[:4] == 'pipe']\n"
+        "    both = [fd for fd, link in links.items() if pipes.count(link) == 2]\n"
+        "    os.write(max(both), b'\\xff garbage\\n')",
         "its process sent no readable reply; does the method write into files that it did not open?",
     ),
     "string": ("return 'model'", "TypeError: the method returned str, not a module (or nothing)"),
@@ -230,14 +231,14 @@ def test_global_random_state_cannot_reach_a_result(mine, home):
 def test_if_the_original_fails_so_does_all_that_needs_it(bench):
     plan, outcomes, store = bench('methods = ["FT"]\nseeds = [0, 1]', tables=RUINOUS)
 
-    reasons = {o.reason for o in outcomes.values() if o.cell.spec is None}
-    assert reasons
-    assert all("holds NaN or infinite" in r for r in reasons)
+    alone = {o.reason for o in outcomes.values() if not o.cell.original}
+    assert alone
+    assert all("holds NaN or infinite" in r for r in alone)
     assert len(outcomes) == len(plan.cells) == 8
     for outcome in outcomes.values():
         assert outcome.status == "failed"
         assert store.failure(outcome.cell.key) == outcome.reason
-        if outcome.cell.spec is not None:
+        if outcome.cell.original:
             assert outcome.reason.startswith("its original model failed: FloatingPointError")
 
 
@@ -247,6 +248,27 @@ epochs = 2
 lr = 1e30
 milestones = []
 """
+
+
+def test_retrain_waits_for_no_original(bench):
+    """All but the methods that start from an original can begin at once."""
+    plan = bench('methods = ["FT"]\nseeds = [0, 1]\nfloor = 2', dry=True)
+
+    ready = {cell.spec.name if cell.spec else "" for cell in plan.cells if not cell.original}
+
+    assert ready == {"", "Retrain"}
+    assert sum(not cell.original for cell in plan.cells) == 2 * (1 + 3)
+
+
+def test_retrain_is_the_same_whether_or_not_the_original_is_there(bench, home):
+    plan, _, store = bench('methods = ["FT"]')
+    retrain = next(cell for cell in plan.cells if cell.spec and not cell.original)
+    alone = Store(home / "alone")
+
+    assert [o.status for o in execute([retrain], alone, jobs=0)] == ["ok"]
+
+    for name, logits in store.get(retrain.key).outputs().logits.items():
+        assert np.array_equal(alone.get(retrain.key).outputs().logits[name], logits)
 
 
 def test_a_cell_that_another_run_works_on_is_waited_for(home, bench):
