@@ -63,7 +63,7 @@ def _tried(check: FloorCheck | None) -> list[str]:
         return []
     return [
         f"Floor check: an independent Retrain lies above the 95 % band of {check.drawn} others in "
-        f"{check.percent:.1f} % (s.e. {check.error:.1f}) of {check.trials} trials with {check.retrains} "
+        f"{check.percent:.1f} % of {check.trials} trials with {check.retrains} "
         f"Retrains; wanted {WANTED[0]:g} to {WANTED[1]:g} %."
     ]
 
@@ -123,7 +123,6 @@ def as_data(found: Diagnosis, suite: str, gap: str, check: FloorCheck | None) ->
             "trials": check.trials,
             "above": check.above,
             "percent": check.percent,
-            "error": finite(check.error),
             "wanted": list(WANTED),
             "holds": check.holds,
         },
