@@ -44,8 +44,10 @@ def doctor_suite(request: Request, floor: int, console: Console, errors: Console
         notes.append("bf16 is emulated: this machine does not compute in it, which takes longer.")
         errors.print(notes[0])
     summaries: dict[str, Summary] = {}
+    made_on: list[str] = []
     for name, asked in _replicates(request, own).items():
-        summaries[name], made_on = _run(name, asked, errors)
+        summaries[name], hardware_lines = _run(name, asked, errors)
+        made_on = made_on or hardware_lines
     first = next(iter(summaries.values()))
     gap = first.columns.headline
     try:

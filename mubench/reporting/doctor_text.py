@@ -32,14 +32,14 @@ def as_table(found: Diagnosis, title: str, gap: str, check: FloorCheck | None, n
 
 
 def _signals(found: Diagnosis) -> list[str]:
-    ranks = ", ".join(f"{one} / {two}: {rank:.2f}" for (one, two), rank in found.correlations.items())
+    ranks = "; ".join(f"{one} / {two}: {rank:.2f}" for (one, two), rank in found.correlations.items())
     return [
         f"Over rounding: sd between methods {found.spread:.2f} / mean movement between replicates "
         f"{found.movement:.2f} = {found.over_rounding:.1f}.",
         f"Over seeds: sd between methods {found.own_spread:.2f} / standard error {found.error:.2f} = "
         f"{found.over_seeds:.1f}; s.e.: of {found.replicates[0].name}, jackknife over {found.seeds} seeds, "
         "paired with Retrain.",
-        f"Rank correlation (Spearman) of the methods, {ranks}.",
+        f"Rank correlation (Spearman) of the methods: {ranks}.",
     ]
 
 
@@ -64,7 +64,7 @@ def _tried(check: FloorCheck | None) -> list[str]:
     return [
         f"Floor check: an independent Retrain lies above the 95 % band of {check.drawn} others in "
         f"{check.percent:.1f} % of {check.trials} trials with {check.retrains} "
-        f"Retrains; wanted {WANTED[0]:g} to {WANTED[1]:g} %."
+        f"Retrains; wanted {WANTED[0]:g} to {WANTED[1]:g} %, which so few rows can only suggest."
     ]
 
 

@@ -23,7 +23,8 @@ class FloorCheck:
     """In how many of the trials an independent Retrain lay above the 95 % band.
 
     retrains: how many there are in all; drawn: how many of them give a band. Trials share Retrains, so the
-    share strays further from 5 % than that many independent trials would.
+    share strays far from 5 % by chance: where the band is true by construction (normal Retrains, 10 seeds,
+    40 simulated checks of 13 Retrains, bands of 3), nine in ten shares lay between 0.6 and 14.2 %.
     """
 
     retrains: int
