@@ -106,7 +106,7 @@ _OPTIONS = {
         "plugins",
         type=_Path(path_type=Path),
         multiple=True,
-        help="A Python file with your own methods (repeatable).",
+        help="A Python file with your own methods, metrics, datasets or models (repeatable).",
     ),
     "profile": click.option("--profile", help="A profile of the suite, such as small."),
     "set": click.option(
@@ -203,6 +203,28 @@ def tune(trials: int, dev_seeds: int, **options: Any) -> None:
 
     console, errors = make_console(), make_console(stderr=True)
     raise SystemExit(tune_suite(_request(options), trials, dev_seeds, console, errors))
+
+
+@main.command()
+@click.argument("suite")
+@click.option(
+    "--floor",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also try the noise floor on N further Retrains (12 or more).",
+)
+@_options("methods first-seeds plugin profile set device jobs store data-root publish out json")
+def doctor(floor: int, as_json: bool, **options: Any) -> None:
+    """Tell whether a suite discriminates: signal to noise, ranks.
+
+    Runs it also in the other precision and on another number of threads. Writes doctor.md and doctor.json
+    beside the results.
+    """
+    from mubench.commands.doctor import doctor_suite
+
+    console, errors = make_console(), make_console(stderr=True)
+    raise SystemExit(doctor_suite(_request(options), floor, console, errors, as_json))
 
 
 @main.command()

@@ -15,6 +15,7 @@ import click
 import torch
 
 from mubench.api.training import Step, cross_entropy_loss
+from mubench.discovery.find import Catalogue
 from mubench.running.speed import Workload, rates
 
 
@@ -43,7 +44,8 @@ def main(models: tuple[str, ...], batch_size: int, threads: int, seconds: float)
     click.echo("| model | as it is, samples/s | compiled | ratio | first compiled step |")
     click.echo("| :-- | --: | --: | --: | --: |")
     for model in models:
-        work = Workload(model, (3, 32, 32), 10, batch_size, 0, False, device, threads)
+        spec = Catalogue().models.find(model)
+        work = Workload(spec, (3, 32, 32), 10, batch_size, 0, False, device, threads)
         loops = {"eager": steps(work, False), "compiled": steps(work, True)}
         start = time.perf_counter()
         next(loops["compiled"])

@@ -1,4 +1,4 @@
-"""How long cells will take, from what was measured before; no plugin's code is run.
+"""How long cells will take, from what was measured before; no method is run.
 
 A cell takes what cells of the same method and setting took. What trains by the recipe (originals and the
 reference) takes epochs x images / images per second. Nothing is known of the others.

@@ -41,7 +41,7 @@ def _row_time(seconds: Sequence[float | None]) -> str:
 
 
 def plan_suite(request: Request, console: Console, as_json: bool) -> int:
-    """Print the plan; nothing is trained, and no plugin's code is run."""
+    """Print the plan; nothing is trained, and no method is run."""
     plan = prepare(request)
     missing = plan.missing(request.store)
     jobs = request.jobs_on(plan.device, plan.suite.threads)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mubench.api.metric import MetricSpec
-from mubench.commands.request import Request, prepare
+from mubench.commands.request import PUBLISHED, Request, prepare
 from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
@@ -132,6 +132,16 @@ def find_results(
     return Results(manifest, request.catalogue, request.folder, kept)
 
 
+def place_for(folder: Path) -> Path:
+    """Where what is made of a folder of results goes unless the user says: there.
+
+    Of results/published/NAME it is results/rendered/NAME, which git ignores: only `--publish` writes to what
+    git tracks, and a reader's clone stays as it was.
+    """
+    home = folder.absolute().parent
+    return home.parent / "rendered" / folder.name if home.parts[-2:] == PUBLISHED.parts else folder
+
+
 def read_look(columns: str | None, compact: bool) -> Look:
     """The look that --columns and --style ask for."""
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
@@ -157,7 +167,10 @@ def render_again(
     """
     found = find_results(target, store, plugins, profile, out)
     metrics = found.catalogue.metrics
-    folders = {"folder": out or found.folder, "source": found.folder}
-    return show(
+    folders = {"folder": out or place_for(found.folder), "source": found.folder}
+    code = show(
         found.manifest, store, metrics, console=console, kept=found.kept, look=look, width=width, **folders
     )
+    if folders["folder"] not in (out, found.folder):
+        console.print(f"written to {printable(str(folders['folder']))}/")
+    return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mubench.commands.render import computed, find_results
+from mubench.commands.render import computed, find_results, place_for
 from mubench.errors import UsageError, printable
 from mubench.reporting.cells import row_histograms
 from mubench.storage.files import write_atomic
@@ -38,7 +38,7 @@ def write_report(
     manifest, report = computed(found.manifest, store, found.catalogue.metrics, found.folder, found.kept)
     scores = row_histograms(manifest, store, found.folder)
     material = gather(manifest, report, scores, store, found.catalogue.methods, found.folder)
-    path = out or found.folder / FILE
+    path = out or place_for(found.folder) / FILE
     try:
         write_atomic(path, page(material).encode())
     except OSError as error:

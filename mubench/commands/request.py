@@ -24,6 +24,9 @@ from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 
+# What git tracks of the results.
+PUBLISHED = Path("results") / "published"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -99,7 +102,7 @@ class Request:
             parts.append("custom-" + hashlib.sha256(text.encode()).hexdigest()[:6])
         if kind:
             parts.append(kind)
-        home = Path("results") / "published" if self.publish else Path("results")
+        home = PUBLISHED if self.publish else PUBLISHED.parent
         return home / "-".join(parts)
 
     @property

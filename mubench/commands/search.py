@@ -19,7 +19,7 @@ from mubench.api.outputs import Outputs
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan
-from mubench.planning.suite import EVERY, ClassForget, Suite, Variant
+from mubench.planning.suite import EVERY, ClassForget, RandomForget, Suite, Variant
 from mubench.reporting.columns import installed
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
@@ -109,7 +109,11 @@ def development(
         Variant(name=t.row, base=t.method, parameters={**suite.methods.get(t.method, {}), **t.parameters})
         for t in drawn
     ]
+    forget = suite.forget
+    if isinstance(forget, RandomForget):  # one forget set for all seeds is the one that the table shows
+        forget = forget.model_copy(update={"seed": None})
     update = {
+        "forget": forget,
         "seeds": list(range(FIRST_SEED, FIRST_SEED + seeds)),
         "methods": fixed,
         "variants": rows,

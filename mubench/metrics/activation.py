@@ -2,8 +2,8 @@
 
     100 x mean over the images of || p(x) - p_retrain(x) ||_2,    p = softmax
 
-Golatkar et al., "Eternal Sunshine of the Spotless Net" (2020); also in Chundawat et al. (2023) and Foster
-et al. (2024). Recorded for each set: `activation_forget`, `activation_retain`, `activation_test`.
+Chundawat et al., "Can Bad Teaching Induce Forgetting?" (2023), and Foster et al. (2024), by the formula of
+their code (`actv_dist`). Recorded for each set: `activation_forget`, `activation_retain`, `activation_test`.
 """
 
 from __future__ import annotations

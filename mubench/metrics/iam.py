@@ -1,5 +1,8 @@
 """IAM, the interpolated approximate measurement of unlearning (Wang et al., USENIX Security 2025).
 
+"Towards Lifecycle Unlearning Commitment Management: Measuring Sample-level Unlearning Completeness"; the
+Gumbel form of the authors' `interpolate_appro`, with a variance over all images.
+
 Between a Retrain, which never saw an image, and the Original, which trained on it, lie models that know
 it in part. IAM asks how far up this ladder the unlearned model stands:
 

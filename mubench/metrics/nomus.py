@@ -3,7 +3,8 @@
     NoMUS = TA / 2 + (1 - 2 |A - 1/2|) / 2
 
 with A the share of images on which a logistic regression on the loss tells forget from test: a half if
-the model treats them alike. It rewards models that forgot *and* classify; it knows no Retrain.
+the model treats them alike. It rewards models that forgot *and* classify; it knows no Retrain. What the
+authors' tables call MIA is |A - 1/2|: 0.5951 and 0.2136 give their score of 0.5839.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def told_apart(one: Floats, two: Floats) -> float:
     """The balanced accuracy, from 0 to 1, of logistic regression between (n,) and (m,) losses.
 
     Ten-fold, so that each loss is scored once by a fit that did not see it; the published code draws ten
-    random tenths. Both sides weigh the same, where the published code takes equally many of both.
+    random tenths. Both sides weigh the same; the published code cuts the forget set down to as many images
+    as the other side has, and counts as they come where it has fewer.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -43,6 +45,8 @@ def told_apart(one: Floats, two: Floats) -> float:
 @metric("nomus", title="NoMUS", better="higher")
 def nomus(outputs: Outputs) -> dict[str, float]:
     """Percent. The test images that the attack sees are those of the forget set's classes.
+
+    The authors keep a third set of unseen images for the attack; here the test set serves for both.
 
     Diagnostic: `attack` (A in percent). Absent if one of the two has fewer than ten images.
     """

@@ -4,6 +4,10 @@
 
 with p_c the unlearned model's mean prediction on the forget images of class c, and q_c the Original's on
 test images of class c. A model that forgot treats forgotten images as the Original treats unseen ones.
+
+Published values are another quantity: the authors' code takes KL(m || p), m = (p + q) / 2, where the
+divergence takes KL(p || m), in nats, clamps probabilities at 1e-8, and divides twice by the number of
+classes.
 """
 
 from __future__ import annotations

@@ -189,7 +189,8 @@ def forget_indices(
     """
     forgotten: tuple[int, ...] = ()
     match forget:
-        case RandomForget(percent=percent):
+        case RandomForget(percent=percent, seed=fixed):
+            seed = seed if fixed is None else fixed
             count = round(len(train) * percent / 100)
             chosen = numpy_stream(seed, "forget").permutation(train)[:count]
             what = f"{percent:g} % of {len(train)} training images"

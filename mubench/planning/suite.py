@@ -16,8 +16,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -55,10 +57,16 @@ Further = Annotated[int, BeforeValidator(_count), Field(ge=0, le=1000)]
 
 
 class RandomForget(Strict):
-    """Forget a share of the training images, drawn uniformly."""
+    """Forget a share of the training images, drawn uniformly: by each of the suite's seeds, or by `seed`."""
 
     scenario: Literal["random"]
     percent: Percent
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A seed that is not given is not a fact: manifests that were written before it stay the same."""
+        return {key: value for key, value in plain(self).items() if value is not None}
 
 
 def _class(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import pytest
 from click.testing import CliRunner
+from renderings import SUITE, invoke
 
 from mubench.cli import main
 
@@ -23,3 +24,18 @@ def call(home, made_up, no_pictures):
 def run(call, suite_file):
     """`run(*words, change="")`: `mubench run` of the tiny suite in this process."""
     return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
+
+
+@pytest.fixture
+def ran(home, made_up, suite_file):
+    """`ran(*options)`: the tiny suite run in this process; its folder of results."""
+
+    def run(*options, change=SUITE, out="out"):
+        """Into the folder `out`, or with None where the options say."""
+        place = () if out is None else ("--out", out)
+        words = ("run", "--suite", suite_file(change), *place, "--jobs", 0, "--device", "cpu", *options)
+        code, output = invoke(*words)
+        assert code == 0, output
+        return home / (out or "")
+
+    return run

@@ -5,16 +5,8 @@ import shutil
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from renderings import content, invoke
 
-from mubench.cli import main
-
-SUITE = """
-seeds = [0, 1]
-methods = { Retrain = {}, FT = { epochs = 1 }, GA = { epochs = 1 } }
-tuning = "by hand."
-"""
-FILES = ("table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv", "manifest.json")
 MINE = """
 from mubench import metric
 
@@ -27,28 +19,6 @@ def likes(outputs):
     "The share of forget images that have the label 0."
     return 100 * float((outputs.labels["forget"] == 0).mean())
 """
-
-
-def invoke(*words):
-    result = CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)
-    return result.exit_code, result.output
-
-
-@pytest.fixture
-def ran(home, made_up, suite_file):
-    """`ran(*options)`: the tiny suite run in this process; its folder of results."""
-
-    def run(*options, change=SUITE, out="out"):
-        words = ("run", "--suite", suite_file(change), "--out", out, "--jobs", 0, "--device", "cpu", *options)
-        code, output = invoke(*words)
-        assert code == 0, output
-        return home / out
-
-    return run
-
-
-def content(folder, names=FILES):
-    return {name: (folder / name).read_bytes() for name in names}
 
 
 def pictures(folder):
@@ -82,6 +52,35 @@ def test_a_suite_renders_from_its_folder_where_the_records_are_gone(ran, home):
 
     assert code == 0, output
     assert content(out) == before
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_reader_makes_of_published_results_goes_where_git_does_not_look(ran, home, monkeypatch):
+    ran("--publish", out=None)
+    published = home / "results" / "published" / "tiny"
+    # as if an older version of the program had drawn and written it
+    memo = published / "plots" / ".digest"
+    memo.write_text(json.dumps({**json.loads(memo.read_text()), "digest": "old"}), encoding="utf-8")
+    before = everything(home / "results")
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+
+    code, output = invoke("render", published, "--store", home / "empty")
+    report, _ = invoke("report", published, "--store", home / "empty")
+
+    assert (code, report) == (0, 0)
+    rendered = home / "results" / "rendered" / "tiny"
+    assert f"written to {rendered}/" in output
+    assert (rendered / "table.md").read_bytes() == (published / "table.md").read_bytes()
+    assert {"report.html", "plots"} <= {path.name for path in rendered.iterdir()}
+    after = everything(home / "results")
+    assert {path: data for path, data in after.items() if rendered not in path.parents} == before
+    # where the user says so it is written in place
+    assert invoke("render", published, "--out", published, "--store", home / "empty")[0] == 0
+    assert memo.read_bytes() != before[memo]
 
 
 def test_with_half_of_a_rows_records_its_numbers_stay(ran, home):
@@ -167,115 +166,6 @@ def test_a_metric_that_raises_fails_its_rows_and_not_the_table(ran, home, plugin
     code, output = invoke("render", home / "tiny.toml", "--plugin", plugin_file(picky), "--out", out)
     assert code == 0, output
     assert cells(out)["ua"].notna().all()
-
-
-def edited(**changes):
-    return lambda manifest: {**manifest, **changes}
-
-
-def row(**changes):
-    """The last row with these changes."""
-    return lambda manifest: {**manifest, "rows": [*manifest["rows"][:-1], manifest["rows"][-1] | changes]}
-
-
-def nested(depth):
-    return "[" * depth + "]" * depth
-
-
-WRONG = {
-    "no rows": (edited(rows=[]), "either rows or classes"),
-    "no reference": (
-        lambda m: {**m, "rows": m["rows"][1:]},
-        "exactly one row with the role 'reference', not []",
-    ),
-    "two references": (row(role="reference"), "not ['Retrain', 'GA']"),
-    "two rows of a name": (row(name="FT"), "two rows are called 'FT'"),
-    "a name that differs in blanks": (row(name=" FT\n"), "two rows are called 'FT'"),
-    "rows of a wrong type": (edited(rows={}), "rows: Input should be a valid "),
-    "keys of a wrong type": (row(keys=[1]), "keys: Input should be "),
-    "a key that is a path": (row(keys={"0": "/etc"}), "keys.0: String should match pattern"),
-    "an empty key": (row(keys={"0": ""}), "keys.0: String should match pattern"),
-    "a huge seed": (row(keys={str(2**64): "0" * 64}), "Input should be less than 9223372036854775808"),
-    "a seed that is none": (row(keys={"1e30": "0" * 64}), "keys.1e30"),
-    "neither keys nor status": (row(keys={}), "a row has either keys or a status"),
-    "classes of a wrong type": (edited(classes=[]), "classes: Input should be "),
-    "metrics of a wrong type": (edited(metrics=["mia"]), "metrics: Input should be "),
-    "an unknown metric": (
-        edited(metrics={"mai": {}}),
-        "[metrics]: unknown metric 'mai'. Did you mean 'mia'?",
-    ),
-    "an unknown option": (edited(metrics={"mia": {"pol": True}}), "'pol'"),
-    "no title": (edited(title=None), "title: Input should be a valid string"),
-    "a number as title": (edited(title=5), "title: Input should be a valid string"),
-    "a role of its own": (row(role="star"), "role: Input should be 'reference'"),
-}
-
-
-@pytest.fixture
-def spoilt(ran, no_pictures):
-    """`spoilt(text)`: render a folder with this manifest; (exit code, output)."""
-    out = ran()
-    manifest = json.loads((out / "manifest.json").read_text())
-
-    def render(change):
-        text = change if isinstance(change, str) else json.dumps(change(manifest))
-        (out / "manifest.json").write_text(text, encoding="utf-8")
-        return invoke("render", out)
-
-    return render
-
-
-def test_a_wrong_manifest_is_refused_in_a_line(spoilt):
-    for name, (change, message) in WRONG.items():
-        code, output = spoilt(change)
-        assert code == 2, name
-        assert message in output, (name, output)
-        assert len(output.splitlines()) == 1, name
-        assert len(output) < 500, name
-    for text in (
-        "",
-        "[]",
-        "null",
-        "{",
-        nested(100_000),
-        '{"title": "\\ud800"}',
-        '{"title": 1e999}',
-    ):
-        code, output = spoilt(text)
-        assert code == 2, text[:20]
-        assert "not a manifest of mubench" in output
-        assert len(output.splitlines()) == 1
-
-
-def test_the_key_of_an_original_is_no_rows(spoilt, home):
-    for record in (home / "store" / "records").glob("*/*/record.json"):
-        about = json.loads(record.read_text())
-        if about["method"] is None and about["seed"] == 0:
-            code, output = spoilt(row(keys={"0": about["key"]}))
-            assert (code, "GA, seed 0: its key is that of an original model" in output) == (2, True)
-            return
-    pytest.fail("no original in the store")
-
-
-def test_nothing_that_steers_a_terminal_passes(spoilt):
-    name, title = "G\x1b[2JA\x00\x9b", "\x1b]0;owned\x07\u202etiny [link](http://x) ![i](y) <b>"
-
-    code, output = spoilt(lambda manifest: {**row(name=name)(manifest), "title": title})
-
-    assert code == 0
-    assert "G\\x1b[2JA\\x00\\x9b" in output
-    assert not set(output) & set("\x1b\x07\x00\x9b\u202e")
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "status,key\nok\n", "\x00"])
-def test_a_spoilt_cells_csv_is_refused_in_a_line(ran, home, no_pictures, text):
-    out = ran()
-    (out / "cells.csv").write_text(text, encoding="utf-8")
-
-    code, output = invoke("render", out, "--store", home / "empty")
-
-    assert code == 2
-    assert len(output.splitlines()) == 1
 
 
 def test_columns_and_style_change_the_table_and_are_recorded_nowhere(ran):

@@ -156,3 +156,12 @@ def test_winners_are_the_best_that_did_not_fail(bench, plugin_file):
     assert frame["score"].isna().tolist() == [False, True]
     assert winners(frame) == {"Half": {"fail": False}}
     assert as_toml(frame) == "[methods.Half]\nfail = false\n"
+
+
+def test_development_never_sees_the_one_forget_set_of_a_suite(prepared):
+    suite, catalogue = prepared()
+    forget = suite.forget.model_copy(update={"seed": 0})
+
+    dev, _ = development(suite.model_copy(update={"forget": forget}), catalogue, ["FT"], 2, 2)
+
+    assert dev.forget == suite.forget

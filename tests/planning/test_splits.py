@@ -25,7 +25,7 @@ HALF = {"scenario": "random", "percent": 50.0}
 def draw(raw):
     """`draw(seed, scenario=..., ...)` -> the Split of a forget set described like in a suite."""
 
-    def make(seed=0, **forget):
+    def make(seed=0, /, **forget):
         parts = Partition(*make_split(raw.labels, raw.test, 10.0))
         chosen = FORGET.validate_python(forget or {"scenario": "random", "percent": 25.0})
         return Split(parts, *forget_indices(chosen, parts.train, raw.labels, raw.classes, seed))
@@ -210,3 +210,17 @@ def test_a_class_with_one_image_cannot_be_split():
 
     with pytest.raises(UsageError, match="class 1 has 1 training images"):
         make_split(labels, np.zeros(11, dtype=bool), 10.0)
+
+
+def test_a_suite_can_keep_one_random_forget_set_over_its_seeds(draw):
+    drawn = [draw(seed, **HALF, seed=7) for seed in (0, 1)]
+    own = draw(7, **HALF)
+
+    assert np.array_equal(drawn[0].forget, own.forget)
+    assert drawn[0].digest == drawn[1].digest == own.digest
+
+
+def test_a_forget_seed_that_is_not_given_is_not_written():
+    dumped = [FORGET.dump_python(FORGET.validate_python(HALF | more)) for more in ({}, {"seed": 0})]
+
+    assert dumped == [HALF, HALF | {"seed": 0}]

@@ -1,0 +1,141 @@
+"""`mubench doctor`: does a suite discriminate, or is its headline noise?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mubench.api.method import Role
+from mubench.commands.request import Request, prepare
+from mubench.commands.work import report_failures, run_missing
+from mubench.errors import UsageError, printable
+from mubench.planning.device import resolve_precision
+from mubench.planning.plan import Plan
+from mubench.planning.rows import Status
+from mubench.reporting import doctor_text, formats, results
+from mubench.reporting.cells import cells_frame, hardware
+from mubench.reporting.columns import Columns
+from mubench.reporting.doctor import FEWEST_METHODS, FEWEST_SEEDS, Replicate, diagnose
+from mubench.reporting.floor_check import FEWEST_RETRAINS, FloorCheck, check_floor
+from mubench.reporting.gap import ENOUGH
+from mubench.reporting.summary import Summary, summarise
+from mubench.storage.files import write_atomic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def doctor_suite(request: Request, floor: int, console: Console, errors: Console, as_json: bool) -> int:
+    """Run what is missing of the replicates, print the diagnosis and write it; 1 if a method failed.
+
+    floor: how many further Retrains the noise floor is tried on; 0 for none. Raises UsageError for a
+    suite that cannot be diagnosed, before anything is trained where the suite alone says so.
+    """
+    if 0 < floor < FEWEST_RETRAINS:
+        raise UsageError(f"--floor {floor}: too few to tell; ask for {FEWEST_RETRAINS} or more")
+    request.store.check_writable()
+    own = prepare(request)
+    _check(own)
+    results.check_writable(request.folder)
+    notes: list[str] = []
+    if resolve_precision("auto", own.device) != "bf16":
+        notes.append("bf16 is emulated: this machine does not compute in it, which takes longer.")
+        errors.print(notes[0])
+    summaries: dict[str, Summary] = {}
+    made_on: list[str] = []
+    for name, asked in _replicates(request, own).items():
+        summaries[name], hardware_lines = _run(name, asked, errors)
+        made_on = made_on or hardware_lines
+    first = next(iter(summaries.values()))
+    gap = first.columns.headline
+    try:
+        found = diagnose([Replicate.of(n, s, gap) for n, s in summaries.items()], len(own.suite.seeds))
+    except ValueError as error:
+        raise UsageError(f"{request.suite}: {error}") from None
+    check = _check_floor(request, own, floor, first, errors) if floor else None
+    rows = doctor_text.rows_left_out(summaries, found.methods)
+    title = printable(own.suite.title)
+    table = doctor_text.as_table(found, title, gap.title, check, [*notes, *rows, *made_on])
+    data = json.dumps(doctor_text.as_data(found, request.name, gap.title, check), ensure_ascii=False)
+    if as_json:
+        console.print_json(data)
+    else:
+        console.print(formats.terminal(table))
+    write_atomic(request.folder / "doctor.md", formats.markdown(table).encode())
+    write_atomic(request.folder / "doctor.json", f"{json.dumps(json.loads(data), indent=1)}\n".encode())
+    errors.print(f"written to {printable(str(request.folder))}/doctor.md and doctor.json")
+    return int(any((s.rows["status"] == Status.FAILED).any() for s in summaries.values()))
+
+
+def _check(plan: Plan) -> None:
+    """UsageError for a suite that cannot be diagnosed, whatever its numbers will be."""
+    if len(plan.blocks) > 1:
+        raise UsageError('forget.class = "all": doctor takes one class at a time, as --set forget.class=3')
+    methods = [row for row in plan.rows if row.role == "method" and not row.status]
+    if len(methods) < FEWEST_METHODS:
+        raise UsageError(
+            f"doctor compares methods: it takes {FEWEST_METHODS} or more, the suite has {len(methods)}"
+        )
+    if len(plan.suite.seeds) < FEWEST_SEEDS:
+        raise UsageError("doctor takes two seeds or more: the noise of one cannot be known")
+
+
+def _replicates(request: Request, plan: Plan) -> Mapping[str, Request]:
+    """The suite as it is, in the other precision, and on another number of threads, by their names."""
+    other = "fp32" if plan.precision == "bf16" else "bf16"
+    threads = plan.suite.threads
+    if plan.device != "cpu":  # its threads decide nothing there
+        return {precision: replace(request, precision=precision) for precision in (plan.precision, other)}
+    further = 2 if threads == 1 else 1
+    wanted = ((plan.precision, threads), (other, threads), (plan.precision, further))
+    return {
+        f"{precision}, {count} thread{'s' * (count > 1)}": replace(
+            request, precision=precision, set_options=(*request.set_options, f"threads={count}")
+        )
+        for precision, count in wanted
+    }
+
+
+def _run(name: str, request: Request, errors: Console) -> tuple[Summary, list[str]]:
+    """Run what is missing; the summary of the columns of the Avg. Gaps, and what it was made on.
+
+    Raises UsageError if the rows have no gaps, because Retrain has no numbers.
+    """
+    plan = prepare(request)
+    missing = len(plan.missing(request.store))
+    errors.print(f"{name}: {len(plan.cells)} cells, {len(plan.cells) - missing} of them in the store")
+    report_failures(plan, run_missing(plan, request, errors), request.store, errors)
+    metrics = {name: spec for name, spec in request.catalogue.metrics.items() if spec.gap}
+    manifest = results.from_plan(plan, request.name, request.marks)
+    options = {name: given for name, given in manifest.metrics.items() if name in metrics}
+    manifest = manifest.model_copy(update={"metrics": options}).with_columns(Columns.of(metrics.values()))
+    summary = summarise(cells_frame(manifest, request.store, metrics), Columns(tuple(manifest.columns)))
+    if summary.rows.loc[summary.reference, "status"] != Status.OK:
+        reason = str(summary.rows["reason"][summary.reference])
+        raise UsageError(
+            f"{request.suite}: no gap without {summary.reference}, which has no numbers: {reason}"
+        )
+    return summary, hardware(manifest, request.store)
+
+
+def _check_floor(request: Request, plan: Plan, floor: int, suite: Summary, errors: Console) -> FloorCheck:
+    """Try the band of as many Retrains as the suite has, three at least, on the others of `floor` more."""
+    asked = replace(
+        next(iter(_replicates(request, plan).values())),
+        methods=request.catalogue.with_role(Role.REFERENCE).name,
+    )
+    asked = replace(asked, set_options=(*asked.set_options, f"floor={floor}"))
+    summary, _ = _run(f"noise floor, {floor + 1} Retrains", asked, errors)
+    gap = suite.columns.headline
+    of_row = {row: cells.set_index("seed") for row, cells in summary.cells.groupby("method")}
+    by_seed = [
+        [{m: float(of_row[row][m][seed]) for m in gap.metrics} for row in summary.retrains]
+        for seed in plan.suite.seeds
+    ]
+    drawn = max(ENOUGH, len(suite.retrains))
+    try:
+        return check_floor(by_seed, drawn, gap.metrics, suite.columns.pooled)
+    except ValueError as error:
+        raise UsageError(f"{request.suite}: {error}") from None
