@@ -47,51 +47,48 @@ def compare_gaps(first: Floats, second: Floats) -> GapDifference:
     A gap is g = mean over m of |d_m|, d_m the mean over the seeds; with the signs of d_m it is linear:
     g = mean over the seeds of mean_m sign(d_m) d_sm. Of both rows together this makes one number a seed,
     whose mean is the difference of the gaps; its t interval (n - 1 degrees of freedom) is the delta method's
-    and the jackknife's. It is exact while no d_m is near 0. Near 0, |d_m| is too large by up to 0.8 standard
-    errors, and a row that errs a little in every metric would look worse than it is. So each end of the
-    interval takes the side of doubt: from the row that it would call farther only those metrics count whose
-    d_m differs from 0 (t test, 5 %), and those of the other count in full.
+    and the jackknife's. It is exact while no d_m is near 0. Near 0, |d_m| is too large on average, and a row
+    that errs a little in every metric would look worse than it is: each end of the interval, and with it p,
+    moves by the bias of the gap that it takes for the larger one, see `_bias`. In simulations (four metrics,
+    5 to 20 seeds) this covers in 94 to 98 %, without it in 92 % at worst; in more where no row differs.
 
     Raises ValueError unless both have the same shape and at least one seed.
     """
     if first.shape != second.shape or first.ndim != 2 or not first.size:
         raise ValueError(f"pairs need the same seeds and metrics, not shapes {first.shape}, {second.shape}")
-    seeds = len(first)
-    whole = [_towards(rows, False) for rows in (first, second)]
-    difference = float(whole[0].mean() - whole[1].mean())
+    values = _towards(first) - _towards(second)
+    seeds, difference = len(values), float(values.mean())
     if seeds == 1:
         return GapDifference(1, difference, *[float("nan")] * 3)
-    clear = [_towards(rows, True) for rows in (first, second)]
-    low, p_above = _lower_end(clear[0] - whole[1])
-    high, p_below = _lower_end(clear[1] - whole[0])
-    return GapDifference(seeds, difference, low, -high, min(1.0, 2 * min(p_above, p_below)))
+    from scipy.special import stdtr, stdtrit  # Student's t, without the second that scipy.stats takes
 
-
-def _towards(rows: Floats, clear: bool) -> Floats:
-    """A number a seed, whose mean is the Avg. Gap; clear: the part of it that is not within its noise."""
-    mean = rows.mean(axis=0)
-    signs = np.where(np.abs(mean) > _ROUNDING, np.sign(mean), 0.0)
-    if clear:
-        error = rows.std(axis=0, ddof=1) / len(rows) ** 0.5
-        signs[np.abs(mean) <= _quantile(len(rows) - 1) * error] = 0.0
-    return np.asarray((rows * signs).mean(axis=1))
-
-
-def _lower_end(values: Floats) -> tuple[float, float]:
-    """The lower end of the t interval of the mean of (n,) numbers, and the one-sided p of "not above 0"."""
-    from scipy.special import stdtr  # Student's t, without the second that scipy.stats takes
-
-    mean, error = float(values.mean()), float(values.std(ddof=1)) / len(values) ** 0.5
-    end = mean - _quantile(len(values) - 1) * error
+    error = float(values.std(ddof=1)) / seeds**0.5
+    half = error * float(stdtrit(seeds - 1, 1 - LEVEL / 2))
+    above, below = difference - _bias(first), -difference - _bias(second)
     if error > _ROUNDING:
-        return end, float(stdtr(len(values) - 1, -mean / error))
-    return end, 0.0 if mean > _ROUNDING else 1.0
+        p = 2 * float(stdtr(seeds - 1, -max(above, below) / error))
+    else:
+        p = 0.0 if max(above, below) > _ROUNDING else 1.0
+    return GapDifference(seeds, difference, above - half, half - below, min(p, 1.0))
 
 
-def _quantile(degrees: int) -> float:
-    from scipy.special import stdtrit
+def _towards(rows: Floats) -> Floats:
+    """A number a seed, whose mean is the Avg. Gap."""
+    return np.asarray((rows * np.sign(rows.mean(axis=0))).mean(axis=1))
 
-    return float(stdtrit(degrees, 1 - LEVEL / 2))
+
+def _bias(rows: Floats) -> float:
+    """By how much the Avg. Gap is too large on average.
+
+    The mean of |x| for a normal x of mean m and standard deviation s is |m| + s b(|m| / s) with
+    b(t) = 2 phi(t) - 2 t Phi(-t), 0.8 at 0 and 0.02 at 2; m and s are taken to be as they were observed.
+    """
+    from scipy.special import ndtr
+
+    mean, error = np.abs(rows.mean(axis=0)), rows.std(axis=0, ddof=1) / len(rows) ** 0.5
+    t = mean / np.maximum(error, _ROUNDING)
+    density = np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi)
+    return float((error * (2 * density - 2 * t * ndtr(-t))).mean())
 
 
 def rank(rows: Mapping[str, pd.DataFrame]) -> dict[str, tuple[int, int]]:
