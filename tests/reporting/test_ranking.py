@@ -157,7 +157,7 @@ def test_side_by_side_keeps_what_all_blocks_have():
 
 
 def simulated(rng, truth, seeds, noise=0.7):
-    """Signed differences (rows, seeds, metrics) around the truth (rows, metrics); Retrain's noise is shared."""
+    """Signed differences (rows, seeds, metrics) around the truth (rows, metrics), with Retrain's noise."""
     shared = rng.normal(0, noise, (1, seeds, truth.shape[1]))
     return truth[:, None] + rng.normal(0, 1, (len(truth), seeds, truth.shape[1])) + shared
 
