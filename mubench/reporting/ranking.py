@@ -49,8 +49,9 @@ def compare_gaps(first: Floats, second: Floats) -> GapDifference:
     whose mean is the difference of the gaps; its t interval (n - 1 degrees of freedom) is the delta method's
     and the jackknife's. It is exact while no d_m is near 0. Near 0, |d_m| is too large on average, and a row
     that errs a little in every metric would look worse than it is: each end of the interval, and with it p,
-    moves by the bias of the gap that it takes for the larger one, see `_bias`. In simulations (four metrics,
-    5 to 20 seeds) this covers in 94 to 98 %, without it in 92 % at worst; in more where no row differs.
+    moves by the bias of the gap that it takes for the larger one, see `_bias`. In simulations (4 and 40
+    metrics, 5 to 20 seeds) this covers in 94 to 98 %, and in more where no row differs; without it, four
+    metrics are covered in 92 % at worst.
 
     Raises ValueError unless both have the same shape and at least one seed.
     """
@@ -81,12 +82,13 @@ def _bias(rows: Floats) -> float:
     """By how much the Avg. Gap is too large on average.
 
     The mean of |x| for a normal x of mean m and standard deviation s is |m| + s b(|m| / s) with
-    b(t) = 2 phi(t) - 2 t Phi(-t), 0.8 at 0 and 0.02 at 2; m and s are taken to be as they were observed.
+    b(t) = 2 phi(t) - 2 t Phi(-t), 0.8 at 0 and 0.02 at 2. |m| is taken to be one standard error less than was
+    observed: what is observed of a small one is itself too large.
     """
     from scipy.special import ndtr
 
     mean, error = np.abs(rows.mean(axis=0)), rows.std(axis=0, ddof=1) / len(rows) ** 0.5
-    t = mean / np.maximum(error, _ROUNDING)
+    t = np.maximum(mean / np.maximum(error, _ROUNDING) - 1, 0)
     density = np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi)
     return float((error * (2 * density - 2 * t * ndtr(-t))).mean())
 
