@@ -127,7 +127,7 @@ def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]]
 
 def check_headline(catalogue: Catalogue, headline: str, where: str) -> None:
     """UsageError, with all that there are, unless the headline is an attack that has an Avg. Gap."""
-    attacks = [s.name for s in catalogue.metrics.values() if s.gap == "attack"]
+    attacks = sorted(s.name for s in catalogue.metrics.values() if s.gap == "attack")
     if headline not in attacks:
         known = ", ".join(attacks)
         raise UsageError(
