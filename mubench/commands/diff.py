@@ -38,10 +38,8 @@ def diff_suite(request: Request, tables: Sequence[Path], console: Console, as_js
     metrics = request.catalogue.metrics
     manifest = manifest.with_columns(Columns.of(metrics.values()))
     cells = cells_frame(manifest, request.store, metrics, kept_cells(request.folder))
-    columns = Columns(tuple(manifest.columns))
-    found = comparison.differences(
-        rows, make_report(cells, caption="", columns=columns).summary, choice.suite
-    )
+    report = make_report(cells, caption="", columns=manifest.shown)
+    found = comparison.differences(rows, report.summary, choice.suite)
     if not found:
         raise UsageError(
             f"{request.name}: no own numbers of a published row, neither in {request.folder} nor in the "

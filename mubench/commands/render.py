@@ -75,12 +75,11 @@ def computed(
             f"{source} none of its numbers; `mubench run` makes them"
         )
     manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
-    columns = Columns(tuple(manifest.columns))
     report = make_report(
         cells,
         caption=manifest.title,
         notes=manifest.captions,
-        columns=columns,
+        columns=manifest.shown,
         margin=manifest.margin,
         look=look,
     )

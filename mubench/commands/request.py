@@ -15,7 +15,7 @@ import numpy as np
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.discovery.find import Catalogue
-from mubench.errors import UsageError
+from mubench.errors import UsageError, quote
 from mubench.planning import plan as planning
 from mubench.planning import suite
 from mubench.planning.device import default_jobs
@@ -128,6 +128,16 @@ def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]]
         raise UsageError(f"{place}: {error}") from None
 
 
+def check_headline(catalogue: Catalogue, headline: str, where: str) -> None:
+    """UsageError, with all that there are, unless the headline is an attack that has an Avg. Gap."""
+    attacks = sorted(s.name for s in catalogue.metrics.values() if s.gap == "attack")
+    if headline not in attacks:
+        known = ", ".join(attacks)
+        raise UsageError(
+            f"{where}: headline {quote(headline)} is no attack with an Avg. Gap; there are {known}"
+        )
+
+
 def _names(methods: str | None) -> list[str]:
     names = [n.strip() for n in methods.split(",") if n.strip()] if methods else []
     if methods is not None and not names:
@@ -167,6 +177,7 @@ def read(request: Request) -> Choice:
             )
         loaded = loaded.model_copy(update={"seeds": loaded.seeds[: request.first_seeds]})
     check_metrics(request.catalogue, loaded.metrics, str(path))
+    check_headline(request.catalogue, loaded.headline, str(path))
     plugins = [spec for spec in request.catalogue.given if isinstance(spec, MethodSpec)]
     return Choice(path, loaded, _names(request.methods), plugins)
 

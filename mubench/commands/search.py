@@ -20,7 +20,7 @@ from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan
 from mubench.planning.suite import EVERY, ClassForget, RandomForget, Suite, Variant
-from mubench.reporting.columns import installed
+from mubench.reporting.columns import Columns
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store
 from mubench.streams import stream_seed
@@ -131,15 +131,20 @@ def _on_validation(outputs: Outputs) -> Outputs:
     )
 
 
-def score(plan: Plan, trials: Sequence[Trial], store: Store) -> pd.DataFrame:
+def score(
+    plan: Plan, trials: Sequence[Trial], store: Store, catalogue: Catalogue | None = None
+) -> pd.DataFrame:
     """A line per trial, best of each method first: its score, its means over the seeds, parameters.
 
-    The score is the mean over the development sets of the Avg. Gap (SVC) to the mean of the same set's
+    The score is the mean over the development sets of the headline Avg. Gap to the mean of the same set's
     Retrains (as many as the suite has), with validation in place of test: by set, so that a trial which errs
-    now up, now down, does not look good.
+    now up, now down, does not look good. Other attacks have no say.
     A trial that failed at a seed has no score and comes last.
+
+    catalogue: the plugins; unless given, those installed.
     """
-    metrics, columns = Catalogue().metrics, installed()
+    metrics = (catalogue or Catalogue()).metrics
+    columns = Columns.of(metrics.values(), plan.suite.headline)
     wanted = {column.name: metrics[column.name] for column in columns.metrics if column.gap}
     options = {name: given for name, given in plan.suite.metrics.items() if name in wanted}
 

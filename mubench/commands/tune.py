@@ -36,7 +36,7 @@ def tune_suite(request: Request, trials: int, seeds: int, console: Console, erro
             f"{len(drawn)} trials {stage}, on {seeds} development forget sets; {missing} cells to run"
         )
         report_failures(plan, run_missing(plan, request, errors), request.store, errors)
-        frame = score(plan, drawn, request.store)
+        frame = score(plan, drawn, request.store, request.catalogue)
         best = winners(frame)
     shown = frame.assign(parameters=frame["parameters"].map(json.dumps))
     write_atomic(folder / "tuning.csv", shown.to_csv(index=False, float_format="%.4f").encode())

@@ -16,7 +16,6 @@ from mubench.api.scores import confidence
 from mubench.errors import UsageError, error_context, one_line, unknown
 from mubench.planning.rows import ROLES, Status
 from mubench.reporting import histograms
-from mubench.reporting.columns import Columns
 from mubench.reporting.formats import unquoted
 from mubench.reporting.histograms import Histogram, Histograms
 from mubench.reporting.manifest import Manifest, ManifestRow
@@ -90,7 +89,7 @@ def cells_frame(
         for label, rows in manifest.blocks.items()
     }
     frame = pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
-    gaps = [column.name for column in Columns(tuple(manifest.columns)).metrics if column.gap]
+    gaps = [column.name for column in manifest.columns if column.gap]
     first = [*(["class"] if manifest.classes else []), *_FIRST, *gaps]
     for name in (*first, "rte", "rte_shared", "key"):
         if name not in frame:

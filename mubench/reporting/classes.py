@@ -15,8 +15,10 @@ from mubench.planning.rows import Status
 from mubench.planning.suite import MEAN
 from mubench.reporting import legend
 from mubench.reporting.columns import Columns, installed
+from mubench.reporting.ranking import rank_texts
 from mubench.reporting.summary import WORST, Summary, shown_columns, summarise
-from mubench.reporting.tables import Look, Table, TextCell, body, titles_of
+from mubench.reporting.tables import Look, Table, TextCell, body, is_ranked, titles_of
+from mubench.reporting.target import side_by_side, signed
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,16 @@ def _mean(cells: pd.DataFrame, columns: Columns, blocks: Mapping[str, Summary]) 
     names = [f"{m}_gap" for m in mean.columns.names] + [gap.name for gap in mean.columns.gaps]
     by = pd.concat([block.numbers for block in blocks.values()]).groupby("method", sort=False)
     out = mean.numbers.copy()
-    if "avg_gap_seed_mean" in out:
-        names.append("avg_gap_seed_mean")
+    names += [f"{gap.name}_seed_mean" for gap in mean.columns.gaps[:1]]
     out[names] = by[names].mean().where(by[names].count().eq(by.size(), axis=0))
     for gap in mean.columns.gaps[:1]:
         every = pd.concat([block.cells for block in blocks.values()])
         seeds = every.groupby(["method", "seed"], sort=False)[gap.name].mean()
         spread = seeds.groupby("method", sort=False).std(ddof=1).reindex(out.index)
-        out["avg_gap_seed_std"] = spread.where(out["avg_gap_seed_mean"].notna())
+        out[f"{gap.name}_seed_std"] = spread.where(out[f"{gap.name}_seed_mean"].notna())
+        apart = side_by_side([signed(b.cells, gap.metrics, b.retrains) for b in blocks.values()])
+        competing = out.index[mean.rows["competes"] & out[gap.name].notna()]
+        out["rank"] = pd.Series(rank_texts({row: apart[row] for row in competing}), out.index, dtype=object)
     return replace(mean, numbers=out)
 
 
@@ -100,7 +104,8 @@ def build(
     headlines = [columns.headline] if columns.gaps else []
     attacks = [gap.attack for gap in headlines]
     names = [c.name for c in columns.metrics if c.gap != "attack" or c.name in attacks]
-    names = look.names(columns, [*names, *(gap.name for gap in headlines)])
+    ranked = ["rank"] if is_ranked(summary.mean) else []
+    names = look.names(columns, [*names, *(gap.name for gap in headlines), *ranked])
     lines: list[tuple[TextCell, ...]] = []
     starts = []
     for label, block in {**summary.blocks, MEAN: summary.mean}.items():
@@ -120,7 +125,7 @@ def _legend(summary: ClassSummary, names: Sequence[str], compact: bool) -> list[
     if name in mean.ok.index:
         lines = [
             legend.cell(mean, compact),
-            *legend.bold(mean, "its class and column"),
+            *legend.ranks(mean, names),
             *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
         ]
         if "fta" in names:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from mubench.api.metric import Better, Gap, MetricSpec
 from mubench.discovery.find import Catalogue
-
-# The attack of tables by class and of tuning: on few images, the threshold attack's threshold is noise.
-HEADLINE = "mia_svc"
+from mubench.planning.suite import HEADLINE
 
 
 @dataclass(frozen=True)
@@ -44,24 +42,26 @@ class AvgGap:
 
 @dataclass(frozen=True)
 class Columns:
-    """The metrics with a column, from left to right."""
+    """The metrics with a column, from left to right; attack: the headline's, whose Avg. Gap comes first."""
 
     metrics: tuple[Column, ...]
+    attack: str = HEADLINE
 
     @classmethod
-    def of(cls, specs: Iterable[MetricSpec]) -> Columns:
+    def of(cls, specs: Iterable[MetricSpec], attack: str = HEADLINE) -> Columns:
         """The columns that these metrics declare."""
-        return cls.ordered(
+        columns = (
             Column(s.name, s.title, s.better, s.gap, s.column, not s.by_seed)
             for s in specs
             if s.column is not None
         )
+        return cls.ordered(columns, attack)
 
     @classmethod
-    def ordered(cls, columns: Iterable[Column]) -> Columns:
+    def ordered(cls, columns: Iterable[Column], attack: str = HEADLINE) -> Columns:
         """These columns by place; of two that have one name, the last counts."""
         by_name = {column.name: column for column in columns}
-        return cls(tuple(sorted(by_name.values(), key=lambda column: column.place)))
+        return cls(tuple(sorted(by_name.values(), key=lambda column: column.place)), attack)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Columns:
 
     @cached_property
     def gaps(self) -> tuple[AvgGap, ...]:
-        """An Avg. Gap per attack; MIA's is the one without an addition to its name."""
+        """An Avg. Gap per attack, the headline's first; MIA's is the one without an addition to its name."""
         gaps = []
         for column in self.metrics:
             if column.gap == "attack":
@@ -83,12 +83,12 @@ class Columns:
                 name = "avg_gap" if plain else f"avg_gap_{column.name.removeprefix('mia_')}"
                 title = "Avg. Gap" if plain else f"Avg. Gap ({column.title.removeprefix('MIA-')})"
                 gaps.append(AvgGap(name, title, (*self.accuracies, column.name)))
-        return tuple(gaps)
+        return tuple(sorted(gaps, key=lambda gap: gap.attack != self.attack))
 
     @property
     def headline(self) -> AvgGap:
-        """The Avg. Gap of the headline attack; without it, the last one. IndexError if there is none."""
-        return next((gap for gap in self.gaps if gap.attack == HEADLINE), self.gaps[-1])
+        """The Avg. Gap of the headline attack; without it, the first one. IndexError if there is none."""
+        return self.gaps[0]
 
     @cached_property
     def pooled(self) -> frozenset[str]:
@@ -98,7 +98,7 @@ class Columns:
     def only(self, names: Iterable[str]) -> Columns:
         """Those of these names."""
         kept = set(names)
-        return Columns(tuple(column for column in self.metrics if column.name in kept))
+        return replace(self, metrics=tuple(column for column in self.metrics if column.name in kept))
 
     def titles(self) -> Mapping[str, str]:
         """The headings of the metrics and the Avg. Gaps, by column name."""

@@ -10,6 +10,7 @@ from mubench.errors import one_line
 from mubench.planning.rows import Status
 from mubench.reporting.columns import AvgGap
 from mubench.reporting.gap import ENOUGH
+from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.summary import Summary
 
 _LINE = 160
@@ -21,7 +22,7 @@ def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> lis
     lines = []
     if len(ok):
         gaps = avg_gaps(summary, [gap for gap in summary.columns.gaps if gap.name in names])
-        compared = [*bold(summary), *gaps] if name in ok.index else []
+        compared = [*ranks(summary, names), *gaps] if name in ok.index else []
         time = [_time(ok, name, compact)] if "rte" in names else []
         lines += [cell(summary, compact), *compared, *time, *_floor(summary)]
     if "rte" in names and ok["rte_shared"].any():
@@ -52,19 +53,28 @@ def cell(summary: Summary, compact: bool = False) -> str:
     return f"Cells: mean{spread} over {seeds} seeds, in percent{gap}."
 
 
-def bold(summary: Summary, place: str = "its column") -> list[str]:
-    """What bold means in `place`; nothing where fewer than two rows compete."""
+def ranks(summary: Summary, names: Sequence[str]) -> list[str]:
+    """What ranks and bold mean in these columns; nothing where fewer than two rows compete."""
     ok = summary.ok
-    if ok["competes"].sum() < 2:
+    if not summary.columns.gaps or not {"rank", summary.columns.headline.name} & set(names):
         return []
-    smallest = f"the smallest difference from {summary.target} in {place}"
-    line = f"Bold: {smallest}, which is not the largest value"
-    for better in ("higher", "lower"):
-        titles = [c.title for c in summary.columns.metrics if c.better == better]
-        if titles:
-            line += f", but the {better.replace('er', 'est')} value of {_and(titles)}"
+    if summary.numbers["rank"].isna().all():
+        return []
+    gap, seeds = summary.columns.headline, int(ok.loc[ok["competes"], "seeds"].max())
+    if seeds < FEWEST_SEEDS:
+        return [f"Rank: with {seeds} seed{'s' * (seeds > 1)} no method is told from another, and none bold."]
+    line = (
+        f"Rank: by {gap.title}; methods share ranks where they cannot be told apart (paired t over seeds, "
+        f"5 % after Holm over all pairs). Bold: no method is known to be closer to {summary.reference}"
+    )
     beside = ", ".join([str(row) for row in ok.index[~ok["competes"]]])
-    return [line + (f"; {beside} do not compete." if beside else ".")]
+    lines = [line + (f"; {beside} do not compete." if beside else ".")]
+    if gap.attack in summary.columns.pooled:
+        title = summary.columns.titles()[gap.attack]
+        lines.append(
+            f"{title} is fitted to all seeds at once, so that they err together: ranks may tell too much."
+        )
+    return lines
 
 
 def avg_gaps(summary: Summary, gaps: Sequence[AvgGap]) -> list[str]:
@@ -99,7 +109,7 @@ def _floor(summary: Summary) -> list[str]:
     band = {name: f"{value:.2f}" for name, value in summary.bands.items()}
 
     def values(of: Mapping[str, str]) -> str:
-        more = [f" ({g.title.partition('(')[2].rstrip(')')} {of[g.name]})" for g in others]
+        more = [f" ({g.title.partition('(')[2].rstrip(')') or g.title} {of[g.name]})" for g in others]
         return f"{of[first.name]}{''.join(more)}"
 
     if len(floors) < ENOUGH:

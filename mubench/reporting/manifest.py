@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from mubench.errors import UsageError, one_line
+from mubench.planning.suite import HEADLINE
 from mubench.reporting.columns import Column, Columns
 from mubench.storage.files import write_atomic
 from mubench.version import __version__
@@ -65,7 +66,7 @@ class Manifest(BaseModel):
     rows: those of the one table; where every class is forgotten in turn they are empty, and `classes`
     holds the rows of each class by its name. metrics: their options. columns: as the metrics declared
     them when the table was made. notes: the lines under the table; hardware: those that say where the
-    records were made. margin: see `differences`, in points. What else
+    records were made. margin: see `differences`, in points. headline: the attack that ranks. What else
     was written (suite, overrides, data, splits, ...) is kept as it is.
     """
 
@@ -76,6 +77,7 @@ class Manifest(BaseModel):
     hardware: list[Line] = []
     metrics: dict[str, dict[str, Any]] = {}
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    headline: Line = HEADLINE
     columns: list[Column] = []
     rows: list[ManifestRow]
     classes: dict[Line, list[ManifestRow]] = {}
@@ -97,6 +99,11 @@ class Manifest(BaseModel):
     def keys(self) -> list[str]:
         """The keys of all cells."""
         return [key for rows in self.blocks.values() for row in rows for key in row.keys.values()]
+
+    @property
+    def shown(self) -> Columns:
+        """The columns, with the Avg. Gap of the headline first."""
+        return Columns(tuple(self.columns), self.headline)
 
     @property
     def captions(self) -> list[str]:

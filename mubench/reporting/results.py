@@ -49,6 +49,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
         "notes": notes,
         "metrics": suite.metrics,
         "margin": suite.margin,
+        "headline": suite.headline,
         "rows": rows.get("", []),
         "classes": {} if "" in rows else rows,
         "suite": name,

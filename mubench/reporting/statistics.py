@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from mubench.streams import numpy_stream
 
+# What is called different or equivalent.
+LEVEL = 0.05
+# With fewer seeds, a spread is itself too uncertain to say anything.
+FEWEST_SEEDS = 3
 # Up to this many seeds the permutation test counts all signs; beyond, it draws SAMPLED of them.
 MOST_EXACT = 13
 SAMPLED = 9999

@@ -15,6 +15,9 @@ import pandas as pd
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
+from mubench.reporting.ranking import rank_texts
+from mubench.reporting.statistics import FEWEST_SEEDS
+from mubench.reporting.target import aims, signed
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -51,14 +54,26 @@ class Summary:
         """The rows that have numbers."""
         return self.rows[self.rows["status"] == Status.OK]
 
+    @property
+    def best(self) -> frozenset[str]:
+        """The rows that compete and to which no other is known to be closer to the reference.
+
+        None where there are too few seeds to know, or nothing to compare.
+        """
+        ranked = self.numbers["rank"].dropna() if "rank" in self.numbers else self.numbers["status"][:0]
+        if ranked.empty or self.rows.loc[ranked.index, "seeds"].max() < FEWEST_SEEDS:
+            return frozenset()
+        return frozenset(str(row) for row, text in ranked.items() if text.partition("-")[0] == "1")
+
 
 def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     """The summary of these cells; columns: unless given, those of the installed metrics that are shown.
 
     `m`, `m_std` (ddof = 1; NaN with one seed) and `m_gap` (absolute) for every metric m in percent.
-    Avg. Gaps come from unrounded means over the seeds; see `_aims` for what to. `avg_gap_seed_mean` and
-    `_std` are another estimator: of the first Avg. Gap seed by seed. `rte` in seconds, `rte_ratio` as a
-    share of the reference's. Rows that are not ok have no numbers; without an ok reference there are no gaps.
+    Avg. Gaps come from unrounded means over the seeds; see `aims` for what to. `<headline>_seed_mean` and
+    `_std` are another estimator: of the headline Avg. Gap seed by seed. `rank`: among the rows that compete,
+    see `rank_texts`. `rte` in seconds, `rte_ratio` as a share of the reference's. Rows that are not ok have
+    no numbers; without an ok reference there are no gaps.
 
     Raises ValueError unless exactly one row is the reference.
     """
@@ -70,9 +85,11 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     seeds = _with_gaps(cells, shown, retrains)
     whole = seeds[seeds["method"].isin(rows.index[ok])]
     mean, std = _moments(whole, [*shown.names, "rte"], rows.index)
-    aims = _aims(mean, retrains)
-    difference = (mean - aims).abs()
-    means, aimed = (dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, aims))
+    target_means = aims(mean, retrains)
+    difference = (mean - target_means).abs()
+    means, aimed = (
+        dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, target_means)
+    )
 
     out = pd.DataFrame({"status": rows["status"]}, index=rows.index)
     for m in shown.names:
@@ -84,26 +101,12 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
         ]
     for gap in shown.gaps[:1]:
         seed_mean, seed_std = _moments(whole, [gap.name], rows.index)
-        out["avg_gap_seed_mean"], out["avg_gap_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
+        out[f"{gap.name}_seed_mean"], out[f"{gap.name}_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
+        competing = out.index[rows["competes"] & out[gap.name].notna()]
+        apart = signed(whole, gap.metrics, retrains)
+        out["rank"] = pd.Series(rank_texts({row: apart[row] for row in competing}), out.index, dtype=object)
     out["rte"], out["rte_std"], out["rte_ratio"] = mean["rte"], std["rte"], mean["rte"] / mean["rte"][target]
     return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown, retrains), retrains)
-
-
-def _aims(means: pd.DataFrame, retrains: Sequence[str]) -> pd.DataFrame:
-    """What each row's means are compared with: those of the first Retrain, or the mean of all if enough.
-
-    One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
-    """
-
-    def mean_of(some: Sequence[str]) -> pd.Series[float]:
-        return means.loc[list(some)].mean(skipna=False)
-
-    enough = len(retrains) >= ENOUGH
-    of_all = mean_of(retrains) if enough else means.loc[retrains[0]]
-    aims = pd.DataFrame([of_all] * len(means), index=means.index)
-    for name in retrains if enough else ():
-        aims.loc[name] = mean_of([other for other in retrains if other != name])
-    return aims
 
 
 def shown_columns(cells: pd.DataFrame, columns: Columns) -> Columns:
@@ -159,8 +162,8 @@ def _with_gaps(cells: pd.DataFrame, columns: Columns, retrains: Sequence[str]) -
         means = group.set_index("method")[names].astype(float)
         if not set(retrains) <= set(means.index):
             continue
-        aims = _aims(means, retrains)
-        pairs = list(zip(_records(means, columns), _records(aims, columns), strict=True))
+        aimed = _records(aims(means, retrains), columns)
+        pairs = list(zip(_records(means, columns), aimed, strict=True))
         for gap in columns.gaps:
             out.loc[group.index, gap.name] = [avg_gap(mine, aim, gap.metrics) for mine, aim in pairs]
     return out

@@ -79,24 +79,33 @@ class Look:
 
 def titles_of(columns: Columns) -> dict[str, str]:
     """The headings of all columns that a table can have, by name."""
-    return {**columns.titles(), "rte": "RTE"}
+    titles = {}
+    for name, title in columns.titles().items():
+        titles[name] = title
+        if columns.gaps and name == columns.headline.name:
+            titles["rank"] = "Rank"
+    return {**titles, "rte": "RTE"}
 
 
 def build(summary: Summary, *, caption: str, notes: Sequence[str] = (), look: Look | None = None) -> Table:
     """The table of a summary; notes: the lines below the legend."""
     look, titles = look or Look(), titles_of(summary.columns)
-    names = look.names(summary.columns, list(titles))
+    names = look.names(summary.columns, [name for name in titles if name != "rank" or is_ranked(summary)])
     header = ("Method", *(titles[name] for name in names))
     below = (*legend(summary, names, look.compact), *notes)
     return Table(header, tuple(body(summary, names, look.compact)), caption, below)
 
 
+def is_ranked(summary: Summary) -> bool:
+    """Whether any row has a rank."""
+    return "rank" in summary.numbers and bool(summary.numbers["rank"].notna().any())
+
+
 def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[tuple[TextCell, ...]]:
     """The rows of a table or a block: the method's name and these columns."""
     numbers = summary.numbers
-    candidates = numbers[summary.rows["competes"]]
-    best = {name: _best(candidates, name, summary.columns) for name in names if name != "rte"}
     compared = {c.name for c in summary.columns.metrics if c.better == "reference"}
+    decisive = {"rank", *(gap.name for gap in summary.columns.gaps[:1])}
     lines = []
     for row in numbers.index:
         line, about = numbers.loc[row], summary.rows.loc[row]
@@ -108,7 +117,7 @@ def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[
             texts = [
                 TextCell(
                     _text(name, line, beside and name in {*compared, "rte"}, mark, compact),
-                    row in best.get(name, ()),
+                    name in decisive and row in summary.best,
                 )
                 for name in names
             ]
@@ -116,23 +125,11 @@ def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[
     return lines
 
 
-def _best(candidates: pd.DataFrame, name: str, columns: Columns) -> set[str]:
-    """The rows that win a column: two that print the same are equal to the reader; one alone wins nothing.
-
-    Closest to the reference, unless the metric declares that higher or lower is better.
-    """
-    better = next((c.better for c in columns.metrics if c.name == name), "lower")
-    values = candidates[f"{name}_gap" if better == "reference" else name].dropna()
-    if len(values) < 2:
-        return set()
-    printed = {str(row): float(f"{value:.2f}") for row, value in values.items()}
-    best = max(printed.values()) if better == "higher" else min(printed.values())
-    return {row for row, value in printed.items() if value == best}
-
-
 def _text(name: str, line: pd.Series[float], beside: bool, mark: str, compact: bool) -> str:
     """A cell; beside: with the difference from the reference, or for a time the share of its time."""
     value = line[name]
+    if name == "rank":
+        return "" if pd.isna(value) else str(value)
     if math.isnan(value):
         return "n/a"
     if f"{name}_std" not in line:

@@ -145,6 +145,19 @@ def test_a_plugin_gets_its_column_its_notes_and_no_praise_for_doing_nothing(ran,
     assert (out / "table.md").read_text(encoding="utf-8") == table
 
 
+def test_another_headline_is_rendered_without_training(ran, suite_file):
+    out = ran()
+    before = cells(out)
+
+    code, output = invoke("render", suite_file(SUITE + 'headline = "mia"'), "--out", out)
+
+    assert code == 0, output
+    titles = [t.strip() for t in (out / "table.md").read_text(encoding="utf-8").splitlines()[0].split("|")]
+    assert titles[-6:] == ["MIA-SVC", "Avg. Gap", "Rank", "Avg. Gap (SVC)", "RTE", ""]
+    assert json.loads((out / "manifest.json").read_text())["headline"] == "mia"
+    pd.testing.assert_frame_equal(cells(out)[before.columns], before)
+
+
 def test_a_metric_that_raises_fails_its_rows_and_not_the_table(ran, home, plugin_file):
     out = ran()
     picky = """

@@ -107,6 +107,15 @@ def test_a_score_is_the_gap_on_validation_images_set_by_set(bench):
         assert frame.loc[name, "score"] == pytest.approx(apart.mean())
 
 
+def test_the_suites_headline_scores(bench, monkeypatch):
+    plan, _, store = bench('methods = ["FT"]\nheadline = "mia"')
+    four = {"ua": 50.0, "ra": 50.0, "ta": 50.0}
+    made = iter([{**four, "mia": 0.0, "mia_svc": 0.0}, {**four, "mia": 8.0, "mia_svc": 100.0}])
+    monkeypatch.setattr(search, "evaluate_row", lambda *_: [next(made)])
+
+    assert score(plan, [Trial("FT", "FT", {})], store)["score"].tolist() == [2.0]
+
+
 def test_options_of_a_metric_that_does_not_count_are_let_be(bench):
     plan, _, store = bench('methods = ["FT"]', tables="[metrics.auc]")
 

@@ -47,6 +47,9 @@ LINES = [
     ('precision = "fp16"', "precision: ", "'auto', 'fp32' or 'bf16'", "got 'fp16'"),
     ("val_percent = 100", "val_percent: ", "less than 100"),
     ("margin = nan", "margin: "),
+    ('headline = "svc"', "headline 'svc' is no attack with an Avg. Gap; there are mia, mia_svc"),
+    ('headline = "ua"', "headline 'ua' is no attack"),
+    ("headline = 3", "headline: ", "string"),
     # amounts that no machine has
     ('batch_size = "32"', "batch_size: ", "integer", "got '32'"),
     ("batch_size = 0", "batch_size: ", "greater than or equal to 1"),

@@ -26,6 +26,7 @@ def planned(bench, keys):
         'title = "another"',
         'notes = ["said"]',
         "margin = 2.0",
+        'headline = "mia"',
         "seeds = [0, 7]",
         "floor = true",
         "timeout = 9.0",

@@ -71,12 +71,16 @@ def test_the_lines_below_tell_of_the_columns_that_stand_above(published):
     assert "Avg. Gap:" not in notes
 
 
-def test_bold_does_not_hang_on_the_other_columns(sixteen):
-    whole, few = table(sixteen()), table(sixteen(), Look(("TA",)))
-    place = whole.header.index("TA")
+def test_rank_and_bold_do_not_hang_on_the_other_columns(sixteen):
+    whole, few = table(sixteen()), table(sixteen(), Look(("TA", "rank")))
+    place = whole.header.index("Rank")
 
-    assert [row[place].bold for row in whole.rows] == [row[1].bold for row in few.rows]
-    assert any(row[1].bold for row in few.rows)
+    assert [row[place] for row in whole.rows] == [row[2] for row in few.rows]
+    assert any(row[2].bold for row in few.rows)
+    assert any(note.startswith("Rank: by Avg. Gap (SVC)") for note in few.notes)
+    without = table(sixteen(), Look(("TA",)))
+    assert not any(cell.bold for row in without.rows for cell in row)
+    assert not any("Rank" in note for note in without.notes)
 
 
 ARTICLE = r"""\documentclass[%s]{article}

@@ -19,13 +19,13 @@ _BAR = 0.62
 
 
 def avg_gap(shown: Shown) -> Figure | None:
-    """The Avg. Gaps side by side, best by the first on top; None without a row to compare."""
+    """The Avg. Gaps side by side, best by the headline, the first, on top; None without a row to compare."""
     gaps = shown.columns.gaps
     complete = shown.rows[[gap.name for gap in gaps]].notna().all(axis=1)
     rows = shown.rows[complete & (shown.rows["role"] != "reference")]
     if rows.empty or not gaps:
         return None
-    rows = rows.sort_values(gaps[0].name, kind="stable")
+    rows = rows.sort_values(shown.columns.headline.name, kind="stable")
     figure = style.figure(1.25 + 0.27 * len(rows), layout="constrained")
     panels = figure.subplots(1, len(gaps), sharey=True, squeeze=False)[0]
     cut = [_panel(ax, shown, rows.index, gap.name) for ax, gap in zip(panels, gaps, strict=True)]

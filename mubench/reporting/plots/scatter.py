@@ -59,10 +59,10 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
 
 
 def cost_vs_gap(shown: Shown) -> Figure | None:
-    """Run time as a share of the reference's (log) against the first Avg. Gap; None without any point."""
+    """Run time as a share of the reference's (log) against the headline Avg. Gap; None without any point."""
     if not shown.columns.gaps:
         return None
-    gap = shown.columns.gaps[0]
+    gap = shown.columns.headline
     rows = shown.rows[shown.rows["rte_ratio"].notna() & shown.rows[gap.name].notna()]
     # Doing nothing takes no time: on a log axis that is nowhere, or far off to the left.
     idle = (rows["rte_ratio"] <= 0) | ((rows["role"] == "baseline") & (rows["rte_ratio"] < 0.01))
