@@ -5,7 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from renderings import content, invoke
+from renderings import SUITE, content, invoke
 
 MINE = """
 from mubench import metric
