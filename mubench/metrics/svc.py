@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mubench.api.metric import metric
 from mubench.api.outputs import Outputs, SetName
 from mubench.api.scores import Floats, log_softmax
+from mubench.metrics._held_out import Calls, Scored, held_out
 
 # Above this many samples, those of one side that lie within GRID of each other are merged.
 MERGE_ABOVE = 2000
@@ -41,10 +42,10 @@ def _nonmember(machine: Any, targets: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) -> float:
-    """Percent of `targets` that an SVC(C=3, gamma="auto", kernel="rbf") calls non-member.
+def fitted_machine(members: Floats, nonmembers: Floats) -> Any:
+    """An SVC(C=3, gamma="auto", kernel="rbf") of scikit-learn that tells members (1) from non-members (0).
 
-    All are (n,) probabilities of the true class. With one feature, gamma="auto" is 1: the kernel
+    Both are (n,) probabilities of the true class. With one feature, gamma="auto" is 1: the kernel
     changes by less than 5e-4 between points GRID apart. Equal points of one side may be merged into one
     of their joint weight without any change of the solution, so merging points so close changes it
     little: by at most 0.04 points on 10,000 + 10,000 made-up confidences of three kinds, in a hundredth
@@ -57,8 +58,22 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
     if sum(map(len, sides)) > MERGE_ABOVE:
         sides, weights = (list(part) for part in zip(*(_merged(s, GRID) for s in sides), strict=True))
     x, y = np.concatenate(sides)[:, None], np.repeat([1, 0], [len(side) for side in sides])
-    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, y, sample_weight=np.concatenate(weights))
-    return 100.0 * int(_nonmember(machine, targets).sum()) / len(targets)
+    return SVC(C=3, gamma="auto", kernel="rbf").fit(x, y, sample_weight=np.concatenate(weights))
+
+
+def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) -> float:
+    """Percent of `targets` (n,), probabilities of the true class, that the machine calls non-member."""
+    return 100.0 * int(_nonmember(fitted_machine(members, nonmembers), targets).sum()) / len(targets)
+
+
+def _held_out(members: Floats, nonmembers: Floats) -> dict[str, float]:
+    """How good the attack is on shadows that its machine was not fitted to."""
+
+    def fitted(m: Scored, n: Scored) -> Calls:
+        half = fitted_machine(m[0], n[0])
+        return lambda scored: _nonmember(half, scored[0])
+
+    return held_out(fitted, *((side, np.zeros(len(side), np.int64)) for side in (members, nonmembers)))
 
 
 @metric("mia_svc", title="MIA-SVC", better="reference", gap="attack", column=60)
@@ -70,7 +85,8 @@ def mia_svc(outputs: Outputs) -> dict[str, float]:
     the smaller, which the published settings never meet, the first n test images serve: unequal
     sides would make the larger one the SVC's answer to everything.
 
-    Diagnostic: `merged` (1 if near-equal points were merged; absent otherwise).
+    Diagnostics: `balanced_accuracy` and `balanced_accuracy_se` (percent, of the attack, on held-out shadows;
+    absent if a side has one sample) and `merged` (1 if near-equal points were merged; absent otherwise).
     """
 
     def probability(name: SetName, first: int | None = None) -> Floats:
@@ -80,5 +96,9 @@ def mia_svc(outputs: Outputs) -> dict[str, float]:
         return out
 
     n = min(len(outputs.of(name)[1]) for name in ("retain", "test"))
-    share = share_of_nonmembers(probability("retain", n), probability("test", n), probability("forget"))
-    return {"mia_svc": share, **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {})}
+    members, nonmembers = probability("retain", n), probability("test", n)
+    return {
+        "mia_svc": share_of_nonmembers(members, nonmembers, probability("forget")),
+        **_held_out(members, nonmembers),
+        **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {}),
+    }
