@@ -13,12 +13,11 @@ import pandas as pd
 from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.gap import ENOUGH
+from mubench.reporting.intervals import FEWEST_SEEDS
 from mubench.reporting.statistics import Paired, holm, paired_differences, smallest_p
 from mubench.reporting.summary import Summary
 
 LEVEL = 0.05
-# With fewer seeds, a spread is itself too uncertain to say anything.
-FEWEST_SEEDS = 3
 _COLUMNS = (
     *("method", "role", "metric", "seeds", "difference", "low", "high"),
     *("p", "p_holm", "p_equivalent", "p_equivalent_holm", "verdict"),

@@ -15,6 +15,7 @@ import pandas as pd
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns, installed
 from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
+from mubench.reporting.uncertainty import at_chance, compared_with, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -55,9 +56,10 @@ class Summary:
 def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     """The summary of these cells; columns: unless given, those of the installed metrics that are shown.
 
-    `m`, `m_std` (ddof = 1; NaN with one seed) and `m_gap` (absolute) for every metric m in percent.
-    Avg. Gaps come from unrounded means over the seeds; see `_aims` for what to. `avg_gap_seed_mean` and
-    `_std` are another estimator: of the first Avg. Gap seed by seed. `rte` in seconds, `rte_ratio` as a
+    `m`, `m_std` (ddof = 1; NaN with one seed), `m_gap` (absolute) and `m_se` (see `standard_errors`) for
+    every metric m in percent; `a_at_chance` for every attack a. Avg. Gaps come from unrounded means over the
+    seeds; see `_aims` for what to, and `intervals` for `_low` and `_high`. `avg_gap_seed_mean` and `_std`
+    are another estimator: of the first Avg. Gap seed by seed. `rte` in seconds, `rte_ratio` as a
     share of the reference's. Rows that are not ok have no numbers; without an ok reference there are no gaps.
 
     Raises ValueError unless exactly one row is the reference.
@@ -74,14 +76,21 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     difference = (mean - aims).abs()
     means, aimed = (dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, aims))
 
+    errors = standard_errors(whole, std, shown)
+    between = intervals(whole, errors, std, shown, retrains)
+
     out = pd.DataFrame({"status": rows["status"]}, index=rows.index)
     for m in shown.names:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
+        out[f"{m}_se"] = errors[m]
     for gap in shown.gaps:
         known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [
             avg_gap(means[row], aimed[row], gap.metrics) if known[row] else math.nan for row in rows.index
         ]
+        out[f"{gap.name}_low"] = [interval.low for interval in between[gap.name]]
+        out[f"{gap.name}_high"] = [interval.high for interval in between[gap.name]]
+        out[f"{gap.attack}_at_chance"] = at_chance(whole, gap.attack, rows.index)
     for gap in shown.gaps[:1]:
         seed_mean, seed_std = _moments(whole, [gap.name], rows.index)
         out["avg_gap_seed_mean"], out["avg_gap_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
@@ -94,16 +103,9 @@ def _aims(means: pd.DataFrame, retrains: Sequence[str]) -> pd.DataFrame:
 
     One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
     """
-
-    def mean_of(some: Sequence[str]) -> pd.Series[float]:
-        return means.loc[list(some)].mean(skipna=False)
-
-    enough = len(retrains) >= ENOUGH
-    of_all = mean_of(retrains) if enough else means.loc[retrains[0]]
-    aims = pd.DataFrame([of_all] * len(means), index=means.index)
-    for name in retrains if enough else ():
-        aims.loc[name] = mean_of([other for other in retrains if other != name])
-    return aims
+    targets = [tuple(compared_with(str(row), retrains)) for row in means.index]
+    aims = {some: means.loc[list(some)].mean(skipna=False) for some in dict.fromkeys(targets)}
+    return pd.DataFrame([aims[some] for some in targets], index=means.index)
 
 
 def shown_columns(cells: pd.DataFrame, columns: Columns) -> Columns:
