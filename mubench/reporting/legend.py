@@ -95,8 +95,8 @@ def between(summary: Summary, names: Sequence[str]) -> list[str]:
     if not gaps or summary.numbers[[f"{name}_low" for name in gaps]].isna().all(axis=None):
         return []
     return [
-        "In square brackets: the 95 % interval of an Avg. Gap, from the spread over the seeds and the error of "
-        "the attack's fit."
+        "In square brackets: the 95 % interval of an Avg. Gap, from the spread over the seeds and the error "
+        "of the attack's fit."
     ]
 
 
@@ -106,8 +106,8 @@ def at_chance(summary: Summary, names: Sequence[str]) -> list[str]:
     if not summary.numbers[marks].eq(1).any(axis=None):
         return []
     return [
-        f"{AT_CHANCE} attack at chance: on images held out from its fit it tells members from non-members no "
-        "better than a coin, within two standard errors; the number says nothing, nor does an Avg. Gap with it."
+        f"{AT_CHANCE} attack at chance: on images held out from its fit it is not above a balanced accuracy "
+        "of 50 % by two standard errors; its number says nothing, nor does an Avg. Gap with it."
     ]
 
 
