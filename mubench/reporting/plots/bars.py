@@ -37,7 +37,7 @@ def avg_gap(shown: Shown) -> Figure | None:
     figure.legend(
         handles=_key(shown, any(cut)),
         loc="outside lower center",
-        ncols=style.ncols(5, 2),
+        ncols=style.ncols(3, 2),
         fontsize=9 * style.scale(),
     )
     return figure
