@@ -102,16 +102,15 @@ def _refits(
     scores, labels = (np.concatenate([scored[k] for scored in every]) for k in (0, 1))
     whole, by_class = Grid(scores, np.zeros_like(labels)), Grid(scores, labels) if classwise else None
     sizes = np.array([[len(scored[0]) for scored in side] for side in sides])
-    ends = sizes.cumsum().reshape(sizes.shape)
+    starts = sizes.cumsum().reshape(sizes.shape) - sizes
     n, rng = len(sides[0]), numpy_stream(0, "mia", "bootstrap")
     thresholds, times = np.empty((draws, num_classes)), np.empty((draws, n), np.int64)
     for b in range(draws):
         seeds = rng.integers(n, size=n)
         times[b] = np.bincount(seeds, minlength=n)
-        drawn = [
-            np.concatenate([rng.integers(ends[k, s] - sizes[k, s], ends[k, s], sizes[k, s]) for s in seeds])
-            for k in (0, 1)
-        ]
+        drawn = []
+        for size, start in zip(sizes[:, seeds], starts[:, seeds], strict=True):
+            drawn.append(np.repeat(start, size) + rng.integers(np.repeat(size, size)))
         found, _ = whole.thresholds(*map(whole.count, drawn))
         thresholds[b] = found[0]
         if by_class:

@@ -48,7 +48,8 @@ def by_loop(members, nonmembers, forget, classes, classwise, draws):
         seeds = rng.integers(n, size=n)
         sides = []
         for side in (members, nonmembers):
-            drawn = [rng.integers(len(side[i][0]), size=len(side[i][0])) for i in seeds]
+            sizes = [len(side[i][0]) for i in seeds]
+            drawn = np.split(rng.integers(np.repeat(sizes, sizes)), np.cumsum(sizes)[:-1])
             sides.append(join([(side[i][0][d], side[i][1][d]) for i, d in zip(seeds, drawn, strict=True)]))
         attack = fit(*sides, classes, classwise)
         means.append(np.mean([attack.share(forget[i]) for i in seeds]))
@@ -84,10 +85,10 @@ def test_fitted_seed_by_seed_the_spread_is_the_error(model):
     assert results[0]["mia_se"] == pytest.approx(np.std(values, ddof=1) / 2)
 
 
-def drawn(rng, seeds, images, lift, width, effect, shared=0.75):
+def drawn(rng, seeds, images, lift, width, effect, shared=0.7):
     """Members, non-members and forget of models that share their images.
 
-    Of a score's variance the image has `shared`, as measured on the digits (0.63 to 0.82), the training
+    Of a score's variance the image has `shared`, as measured on the digits (0.63 to 0.82, by row), the training
     run the rest. effect: the sd of what a run adds to all its scores. The forget set is like non-members.
     """
     pool, test = rng.normal(size=2 * images), rng.normal(size=images)
@@ -120,8 +121,8 @@ def true_mia(lift, width, effect):
 def test_196_errors_cover_the_truth_in_92_to_98_percent(world, seeds):
     rng, truth, within = np.random.default_rng(2), true_mia(*world), []
     for _ in range(1000):
-        members, nonmembers, forget = drawn(rng, seeds, 60, *world)
+        members, nonmembers, forget = drawn(rng, seeds, 40, *world)
         attack = fit(join(members), join(nonmembers), 1, classwise=False)
-        error = bootstrapped_error(members, nonmembers, forget, 1, classwise=False, draws=100)
+        error = bootstrapped_error(members, nonmembers, forget, 1, classwise=False, draws=60)
         within.append(abs(np.mean([attack.share(f) for f in forget]) - truth) < 1.96 * error)
     assert 0.92 <= np.mean(within) <= 0.98
