@@ -88,8 +88,8 @@ def test_fitted_seed_by_seed_the_spread_is_the_error(model):
 def drawn(rng, seeds, images, lift, width, effect, shared=0.7):
     """Members, non-members and forget of models that share their images.
 
-    Of a score's variance the image has `shared`, as measured on the digits (0.63 to 0.82, by row), the training
-    run the rest. effect: the sd of what a run adds to all its scores. The forget set is like non-members.
+    Of a score's variance the image has `shared`, the training run the rest; measured on the digits
+    it is 0.63 to 0.82, by row. effect: the sd of what a run adds to all its scores. The forget set is like non-members.
     """
     pool, test = rng.normal(size=2 * images), rng.normal(size=images)
     parts = [], [], []
