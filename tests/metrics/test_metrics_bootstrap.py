@@ -89,7 +89,8 @@ def drawn(rng, seeds, images, lift, width, effect, shared=0.7):
     """Members, non-members and forget of models that share their images.
 
     Of a score's variance the image has `shared`, the training run the rest; measured on the digits
-    it is 0.63 to 0.82, by row. effect: the sd of what a run adds to all its scores. The forget set is like non-members.
+    it is 0.63 to 0.82, by row. effect: the sd of what a run adds to all its scores. The forget set is like
+    non-members.
     """
     pool, test = rng.normal(size=2 * images), rng.normal(size=images)
     parts = [], [], []

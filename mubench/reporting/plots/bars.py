@@ -53,7 +53,7 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
         [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]
     )
     low, high = (shown.rows.loc[order, f"{column}_{end}"].to_numpy(float) for end in ("low", "high"))
-    # An interval may be so wide that it would press the bars into a corner: its line then leaves the picture.
+    # An interval may be so wide that it would press the bars into a corner: its line is then cut short.
     most = max([most, *np.minimum(high, 2 * most)[inside & np.isfinite(high)]])
     # The numbers make a column at the right edge: beside a dot they would read as the dot's.
     limit = 1.25 * most if style.inches() > 5 else 1.6 * most
@@ -85,7 +85,7 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
             )
     known = inside & np.isfinite(low)
     if known.any():
-        ends = np.abs(np.stack([low, high]) - means)[:, known]
+        ends = np.abs(np.stack([low, np.minimum(high, most)]) - means)[:, known]
         ax.errorbar(means[known], np.flatnonzero(known), xerr=ends, **_INTERVAL)
     if column in shown.bands:
         ax.axvspan(0, shown.bands[column], **style.BAND, zorder=0)

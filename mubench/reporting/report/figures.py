@@ -59,7 +59,7 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
     band = shown.bands.get(gap.name, 0.0)
     most = max([*means[inside], *kept, band, 1e-9])
     low, high = (rows[f"{gap.name}_{end}"].to_numpy(float) for end in ("low", "high"))
-    # A line may leave the panel, so that a wide interval does not press the bars into a corner.
+    # A very wide interval is cut short, so as not to press the bars into a corner.
     most = max([most, *np.minimum(high, 2 * most)[inside & np.isfinite(high)]])
     left = 14 + 7.0 * min(max(len(str(name)) for name in rows.index), 24)
     x = linear(0, 1.04 * most, left, _RIGHT - 52)
@@ -96,7 +96,7 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
             ),
         ]
         if known:
-            ends = {"x1": x(low[i]), "x2": x(min(high[i], 1.04 * most)), "y1": y + 11, "y2": y + 11}
+            ends = {"x1": x(low[i]), "x2": x(min(high[i], most)), "y1": y + 11, "y2": y + 11}
             marks.append(element("line", **ends, class_="interval"))
         if several and inside[i]:
             marks += [
