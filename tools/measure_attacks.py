@@ -2,6 +2,7 @@
 
 Prints a table in markdown. The threshold attack against the loop over all thresholds that defines it,
 the SVC attack against one call of scikit-learn's SVC (minutes), both on 10,000 + 10,000 made-up scores.
+With `--bootstraps`, how long it takes instead to fit either attack 200 times to bootstrapped scores.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mubench.metrics.svc import share_of_nonmembers
+from mubench.metrics._bootstrap import DRAWS, bootstrapped_error
+from mubench.metrics.svc import fitted_machine, share_of_nonmembers
 from mubench.metrics.threshold import best_threshold
 
 N = 10_000
@@ -73,7 +75,7 @@ def sklearn_alone(members: Scores, nonmembers: Scores, targets: Scores) -> float
     return 100.0 * int((machine.predict(targets[:, None]) == 0).sum()) / len(targets)
 
 
-def seconds(repeats: int, work: Callable[..., Any], *given: Scores) -> tuple[float, Any]:
+def seconds(repeats: int, work: Callable[..., Any], *given: Any) -> tuple[float, Any]:
     """(median seconds, the last result) of `repeats` calls of `work(*given)`."""
     times = []
     for _ in range(repeats):
@@ -83,12 +85,45 @@ def seconds(repeats: int, work: Callable[..., Any], *given: Scores) -> tuple[flo
     return statistics.median(times), result
 
 
+def refit_svc(members: Scores, nonmembers: Scores) -> None:
+    """Fit the SVC attack to DRAWS bootstraps of its shadows, which no table needs: its fit is each seed's."""
+    rng = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        fitted_machine(*(side[rng.integers(len(side), size=len(side))] for side in (members, nonmembers)))
+
+
+def measure_bootstraps(n: int, seeds: int, repeats: int) -> None:
+    """Print the median and the range of the time that DRAWS refits take, with their answer, by case.
+
+    seeds: how many models the scores are split over.
+    """
+    click.echo(f"{n:,} + {n:,} scores of {seeds} seeds, {DRAWS} bootstraps, {repeats} times\n")
+    click.echo("| attack, scores | median time | from | to |\n|---|--:|--:|--:|")
+    for name, case in CASES.items():
+        members, nonmembers = case(np.random.default_rng(0), n)
+        parts = [
+            [(x, np.zeros(len(x), int)) for x in np.array_split(side, seeds)]
+            for side in (members, nonmembers)
+        ]
+        given: tuple[Any, ...] = (*parts, parts[1], 1, False)
+        for attack, work, arguments in (
+            ("threshold", bootstrapped_error, given),
+            ("SVC", refit_svc, (members, nonmembers)),
+        ):
+            times = [seconds(1, work, *arguments)[0] for _ in range(repeats if attack == "threshold" else 1)]
+            middle = statistics.median(times)
+            click.echo(f"| {attack}, {name} | {middle:.2f} s | {min(times):.2f} | {max(times):.2f} |")
+
+
 def main() -> None:
     """Measure every case and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="Draws of each case.")
     parser.add_argument("--scores", type=int, default=N, help="Scores on each side.")
+    parser.add_argument("--bootstraps", action="store_true", help="Time bootstraps and nothing else.")
     options = parser.parse_args()
+    if options.bootstraps:
+        return measure_bootstraps(options.scores, max(options.seeds, 2), repeats=9)
     seeds, n = options.seeds, options.scores
     rows: list[str] = []
     for name, case in CASES.items():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mubench.api.metric import metric
 from mubench.api.outputs import Outputs, SetName
 from mubench.api.scores import Floats, Labels, log_softmax
+from mubench.metrics._held_out import Calls, Scored, held_out
 from mubench.streams import numpy_stream
 
 # Above this many samples, those of one side that lie within GRID of each other are merged.
@@ -42,10 +43,10 @@ def _nonmember(machine: Any, targets: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) -> float:
-    """Percent of `targets` that an SVC(C=3, gamma="auto", kernel="rbf") calls non-member.
+def fitted_machine(members: Floats, nonmembers: Floats) -> Any:
+    """An SVC(C=3, gamma="auto", kernel="rbf") of scikit-learn that tells members (1) from non-members (0).
 
-    All are (n,) probabilities of the true class. With one feature, gamma="auto" is 1: the kernel
+    Both are (n,) probabilities of the true class. With one feature, gamma="auto" is 1: the kernel
     changes by less than 5e-4 between points GRID apart. Equal points of one side may be merged into one
     of their joint weight without any change of the solution, so merging points so close changes it
     little: by at most 0.04 points on 10,000 + 10,000 made-up confidences of three kinds, in a hundredth
@@ -58,8 +59,22 @@ def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) ->
     if sum(map(len, sides)) > MERGE_ABOVE:
         sides, weights = (list(part) for part in zip(*(_merged(s, GRID) for s in sides), strict=True))
     x, y = np.concatenate(sides)[:, None], np.repeat([1, 0], [len(side) for side in sides])
-    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(x, y, sample_weight=np.concatenate(weights))
-    return 100.0 * int(_nonmember(machine, targets).sum()) / len(targets)
+    return SVC(C=3, gamma="auto", kernel="rbf").fit(x, y, sample_weight=np.concatenate(weights))
+
+
+def share_of_nonmembers(members: Floats, nonmembers: Floats, targets: Floats) -> float:
+    """Percent of `targets` (n,), probabilities of the true class, that the machine calls non-member."""
+    return 100.0 * int(_nonmember(fitted_machine(members, nonmembers), targets).sum()) / len(targets)
+
+
+def _held_out(members: Floats, nonmembers: Floats) -> dict[str, float]:
+    """How good the attack is on shadows that its machine was not fitted to."""
+
+    def fitted(m: Scored, n: Scored) -> Calls:
+        half = fitted_machine(m[0], n[0])
+        return lambda scored: _nonmember(half, scored[0])
+
+    return held_out(fitted, *((side, np.zeros(len(side), np.int64)) for side in (members, nonmembers)))
 
 
 def draw(values: Floats, labels: Labels, n: int, start: float) -> Floats:
@@ -86,7 +101,8 @@ def mia_svc(outputs: Outputs, *, stored_order: bool = False) -> dict[str, float]
     stored_order: take the first n as they are stored, as the published code does; in data sorted by
     class these are images of some classes only.
 
-    Diagnostic: `merged` (1 if near-equal points were merged; absent otherwise).
+    Diagnostics: `balanced_accuracy` and `balanced_accuracy_se` (percent, of the attack, on held-out shadows;
+    absent if a side has one sample) and `merged` (1 if near-equal points were merged; absent otherwise).
     """
 
     def probability(name: SetName) -> tuple[Floats, Labels]:
@@ -100,5 +116,8 @@ def mia_svc(outputs: Outputs, *, stored_order: bool = False) -> dict[str, float]
         values[:n] if stored_order else draw(values, labels, n, numpy_stream(0, "mia_svc", name).random())
         for name, (values, labels) in sides.items()
     )
-    share = share_of_nonmembers(members, nonmembers, probability("forget")[0])
-    return {"mia_svc": share, **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {})}
+    return {
+        "mia_svc": share_of_nonmembers(members, nonmembers, probability("forget")[0]),
+        **_held_out(members, nonmembers),
+        **({"merged": 1.0} if 2 * n > MERGE_ABOVE else {}),
+    }

@@ -6,7 +6,7 @@ is the one that best tells shadow members (retain) from shadow non-members (test
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from mubench.api.metric import metric
 from mubench.api.outputs import Outputs, SetName
-from mubench.api.scores import STATISTICS, Floats, Labels
+from mubench.api.scores import STATISTICS, Floats
 from mubench.errors import suggestion
-from mubench.streams import numpy_stream
-
-Scored = tuple[Floats, Labels]
+from mubench.metrics._bootstrap import bootstrapped_error
+from mubench.metrics._held_out import Calls, Scored, held_out, join
 
 
 def best_threshold(members: Floats, nonmembers: Floats) -> tuple[float, bool]:
@@ -53,6 +52,10 @@ class Attack:
         out: NDArray[np.bool_] = scores < self.threshold[labels]
         return out
 
+    def share(self, scored: Scored) -> float:
+        """The percent of them that it calls non-member."""
+        return 100.0 * int(self.nonmember(scored).sum()) / len(scored[0])
+
 
 def fit(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) -> Attack:
     """One threshold for all classes or, if `classwise`, one for each that has both sides."""
@@ -69,42 +72,15 @@ def fit(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) 
     return attack
 
 
-def _halves(scored: Scored, side: str, classwise: bool) -> tuple[Scored, Scored]:
-    """Two random halves of one side's scores, drawn class by class if `classwise`.
+def held_out_accuracy(
+    members: Scored, nonmembers: Scored, num_classes: int, classwise: bool, seeds: int = 1
+) -> dict[str, float]:
+    """See `held_out`: how good the attack is on shadows that its threshold was not fitted to."""
 
-    Ranks are drawn, for every class from the same stream: neither the order of the samples nor the
-    numbers of the classes nor a monotone map of the scores changes the halves.
-    """
-    scores, labels = scored
-    groups = labels if classwise else np.zeros_like(labels)
-    halves: tuple[list[Scored], list[Scored]] = [], []
-    for c in np.unique(groups):
-        ordered = np.sort(scores[groups == c])
-        first = numpy_stream(0, "mia", side).permutation(len(ordered)) < len(ordered) // 2
-        for half, chosen in zip(halves, (first, ~first), strict=True):
-            half.append((ordered[chosen], np.full(int(chosen.sum()), c)))
-    return _join(halves[0]), _join(halves[1])
+    def fitted(m: Scored, n: Scored) -> Calls:
+        return fit(m, n, num_classes, classwise).nonmember
 
-
-def held_out_accuracy(members: Scored, nonmembers: Scored, num_classes: int, classwise: bool) -> float | None:
-    """Balanced accuracy in percent on shadows that the threshold was not fitted to; 50 is chance.
-
-    Fitted on one half and scored on the other, both ways round, and averaged. None if a half is empty.
-    """
-    member_halves = _halves(members, "members", classwise)
-    nonmember_halves = _halves(nonmembers, "nonmembers", classwise)
-    if not all(len(half[0]) for half in (*member_halves, *nonmember_halves)):
-        return None
-    total = 0.0
-    for this, other in ((0, 1), (1, 0)):
-        attack = fit(member_halves[this], nonmember_halves[this], num_classes, classwise)
-        total += 1.0 - float(attack.nonmember(member_halves[other]).mean())
-        total += float(attack.nonmember(nonmember_halves[other]).mean())
-    return 100.0 * total / 4.0
-
-
-def _join(parts: Sequence[Scored]) -> Scored:
-    return np.concatenate([s for s, _ in parts]), np.concatenate([y for _, y in parts])
+    return held_out(fitted, members, nonmembers, classwise=classwise, seeds=seeds)
 
 
 @metric("mia", title="MIA", better="reference", needs="row", gap="attack", column=50)
@@ -117,36 +93,55 @@ def mia(
     pool: fit one attack to the shadows of all seeds, as shadow models are used; fitted seed by seed
     the threshold of a small set is noise. The share is each seed's own either way.
 
-    Diagnostics: `balanced_accuracy` (percent, of the attack, on held-out shadows; absent if a side has
-    one sample), `degenerate` (1 if a threshold in use does no better than calling all members) and
+    Diagnostics: `se` (standard error, in points, of the mean over the seeds, with what the fit adds to
+    their spread: see `bootstrapped_error`; absent with one seed), `balanced_accuracy` and
+    `balanced_accuracy_se` (percent, of the attack, on held-out shadows; absent if a side has one sample),
+    `degenerate` (1 if a threshold in use does no better than calling all members) and
     `fallback_classes` (classes of the forget set served by the global threshold for want of shadows).
 
     Raises ValueError if there is no such statistic.
     """
-    if statistic not in STATISTICS:
-        raise ValueError(f"unknown statistic {statistic!r}.{suggestion(statistic, STATISTICS)}")
-    score = STATISTICS[statistic]
-
-    def scored(outputs: Outputs, name: SetName) -> Scored:
-        logits, labels = outputs.of(name)
-        return score(logits, labels), labels
-
-    members = [scored(o, "retain") for o in rows]
-    nonmembers = [scored(o, "test") for o in rows]
-    shadows = [(_join(members), _join(nonmembers))] if pool else list(zip(members, nonmembers, strict=True))
+    members, nonmembers, forget = (_scored(rows, name, statistic) for name in ("retain", "test", "forget"))
     num_classes = rows[0].logits["forget"].shape[1]
+    shadows = [(join(members), join(nonmembers))] if pool else list(zip(members, nonmembers, strict=True))
+    seeds = len(rows) // len(shadows)
     attacks = [
-        (fit(m, n, num_classes, classwise), held_out_accuracy(m, n, num_classes, classwise))
+        (fit(m, n, num_classes, classwise), held_out_accuracy(m, n, num_classes, classwise, seeds))
         for m, n in shadows
     ]
-    return [_result(scored(o, "forget"), *attacks[0 if pool else i]) for i, o in enumerate(rows)]
+    results = [_result(of_seed, *attacks[0 if pool else i]) for i, of_seed in enumerate(forget)]
+    if pool:
+        error = bootstrapped_error(members, nonmembers, forget, num_classes, classwise)
+    else:
+        error = _spread([result["mia"] for result in results])
+    return [{**result, **({} if error is None else {"se": error})} for result in results]
 
 
-def _result(forget: Scored, attack: Attack, held_out: float | None) -> dict[str, float]:
+def default_shares(rows: Sequence[Outputs]) -> list[float]:
+    """The MIA of each seed alone, by the attack as it is by default."""
+    members, nonmembers, forget = (_scored(rows, name, "confidence") for name in ("retain", "test", "forget"))
+    attack = fit(join(members), join(nonmembers), rows[0].logits["forget"].shape[1], classwise=False)
+    return [attack.share(of_seed) for of_seed in forget]
+
+
+def _scored(rows: Sequence[Outputs], name: SetName, statistic: str) -> list[Scored]:
+    """The scores and labels of a set, seed by seed."""
+    if statistic not in STATISTICS:
+        raise ValueError(f"unknown statistic {statistic!r}.{suggestion(statistic, STATISTICS)}")
+    of_seeds = [outputs.of(name) for outputs in rows]
+    return [(STATISTICS[statistic](logits, labels), labels) for logits, labels in of_seeds]
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The standard error of the mean of independent values, None of one; their order changes no bit."""
+    return float(np.std(np.sort(values), ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def _result(forget: Scored, attack: Attack, held_out: Mapping[str, float]) -> dict[str, float]:
     classes = np.unique(forget[1])
     return {
-        "mia": 100.0 * int(attack.nonmember(forget).sum()) / len(forget[0]),
-        **({} if held_out is None else {"balanced_accuracy": held_out}),
+        "mia": attack.share(forget),
+        **held_out,
         "degenerate": float(attack.degenerate[classes].any()),
         "fallback_classes": float(attack.fallback[classes].sum()),
     }

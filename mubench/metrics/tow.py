@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mubench.api.metric import metric
 from mubench.api.outputs import Outputs
 from mubench.metrics.accuracy import ra, ta, ua
-from mubench.metrics.threshold import mia
+from mubench.metrics.threshold import default_shares
 
 
 def _percent(*points: float) -> float:
@@ -35,8 +35,8 @@ def tow_mia(rows: Sequence[Outputs], references: Sequence[Outputs]) -> list[floa
     Always the threshold attack as it is by default, each row's fitted to its own pooled shadows, so
     that the number means one thing in every suite.
     """
-    attacks = zip(mia(rows), mia(references), strict=True)
+    attacks = zip(default_shares(rows), default_shares(references), strict=True)
     return [
-        _percent(mine["mia"] - theirs["mia"], ra(o) - ra(r), ta(o) - ta(r))
+        _percent(mine - theirs, ra(o) - ra(r), ta(o) - ta(r))
         for (mine, theirs), o, r in zip(attacks, rows, references, strict=True)
     ]

@@ -6,6 +6,7 @@ them; each block is what that class's own table says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,8 +45,8 @@ def summarise_classes(cells: pd.DataFrame, columns: Columns | None = None) -> Cl
     """The summaries of cells with a column `class`.
 
     The mean's values, their std and its times are those of the seeds' means over the classes; its gaps
-    are the means of the classes' gaps, so that differences of opposite sign do not cancel. A row that
-    is not ok in every class has no mean.
+    are the means of the classes' gaps, so that differences of opposite sign do not cancel, and have no
+    interval. A row that is not ok in every class has no mean.
 
     Raises ValueError unless exactly one row of each class is the reference.
     """
@@ -82,6 +83,8 @@ def _mean(cells: pd.DataFrame, columns: Columns, blocks: Mapping[str, Summary]) 
     out = mean.numbers.copy()
     names += [f"{gap.name}_seed_mean" for gap in mean.columns.gaps[:1]]
     out[names] = by[names].mean().where(by[names].count().eq(by.size(), axis=0))
+    # The classes share seeds and test images: what their joint error is, nothing here can tell.
+    out[[f"{gap.name}{end}" for gap in mean.columns.gaps for end in ("_low", "_high")]] = math.nan
     for gap in mean.columns.gaps[:1]:
         every = pd.concat([block.cells for block in blocks.values()])
         seeds = every.groupby(["method", "seed"], sort=False)[gap.name].mean()
@@ -127,6 +130,8 @@ def _legend(summary: ClassSummary, names: Sequence[str], compact: bool) -> list[
             legend.cell(mean, compact),
             *legend.ranks(mean, names),
             *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
+            *_first([[] if compact else legend.between(block, names) for block in summary.blocks.values()]),
+            *_first([legend.at_chance(block, names) for block in summary.blocks.values()]),
         ]
         if "fta" in names:
             lines.append(
@@ -138,6 +143,11 @@ def _legend(summary: ClassSummary, names: Sequence[str], compact: bool) -> list[
             for row in mean.retrains[1:]
         ]
     return [*lines, *legend.merged(summary.cells), *legend.idle(mean), *_without_numbers(summary)]
+
+
+def _first(found: Sequence[list[str]]) -> list[str]:
+    """What the first class that has anything to say says."""
+    return next(filter(None, found), [])
 
 
 def _without_numbers(summary: ClassSummary) -> list[str]:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
-from mubench.reporting.gap import ENOUGH
 from mubench.reporting.statistics import FEWEST_SEEDS, LEVEL, Paired, holm, paired_differences, smallest_p
 from mubench.reporting.summary import Summary
+from mubench.reporting.target import compared_with
 
 _COLUMNS = (
     *("method", "role", "metric", "seeds", "difference", "low", "high"),
@@ -47,9 +47,7 @@ def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
         found: dict[str, Paired] = {}
         for row in rows:
             values = by_seed[row][column.name].astype(float)
-            # as in the table: of many Retrains the mean, of which a Retrain is no part when it is compared
-            enough = len(summary.retrains) >= ENOUGH
-            targets = [r for r in summary.retrains if r != row] if enough else [summary.reference]
+            targets = compared_with(row, summary.retrains)
             target = pd.concat([by_seed[r][column.name].astype(float) for r in targets], axis=1).mean(axis=1)
             if [row] == targets or not values.index.isin(target.index).all():
                 continue

@@ -14,6 +14,8 @@ from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.summary import Summary
 
 _LINE = 160
+# The mark of an attack that is not above chance.
+AT_CHANCE = "†"
 
 
 def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> list[str]:
@@ -22,9 +24,10 @@ def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> lis
     lines = []
     if len(ok):
         gaps = avg_gaps(summary, [gap for gap in summary.columns.gaps if gap.name in names])
-        compared = [*ranks(summary, names), *gaps] if name in ok.index else []
+        sure = [] if compact else between(summary, names)
+        compared = [*ranks(summary, names), *gaps, *sure] if name in ok.index else []
         time = [_time(ok, name, compact)] if "rte" in names else []
-        lines += [cell(summary, compact), *compared, *time, *_floor(summary)]
+        lines += [cell(summary, compact), *compared, *at_chance(summary, names), *time, *_floor(summary)]
     if "rte" in names and ok["rte_shared"].any():
         lines.append("* slowed down by other work on the machine while it was timed: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
@@ -90,6 +93,31 @@ def avg_gaps(summary: Summary, gaps: Sequence[AvgGap]) -> list[str]:
     for gap in others:
         line += f"; {gap.title} has {titles[gap.attack]} in place of {titles[first.attack]}"
     return [line + "."]
+
+
+def between(summary: Summary, names: Sequence[str]) -> list[str]:
+    """What the intervals of Avg. Gaps are, or why there are none."""
+    gaps = [gap.name for gap in summary.columns.gaps if gap.name in names]
+    seeds = int(summary.ok["seeds"].max())
+    if gaps and seeds < FEWEST_SEEDS:
+        return [f"How sure an Avg. Gap is cannot be known with {seeds} seed{'s' * (seeds > 1)}."]
+    if not gaps or summary.numbers[[f"{name}_low" for name in gaps]].isna().all(axis=None):
+        return []
+    return [
+        "In square brackets: the 95 % interval of an Avg. Gap, from the spread over the seeds and the error "
+        "of the attack's fit."
+    ]
+
+
+def at_chance(summary: Summary, names: Sequence[str]) -> list[str]:
+    """What the mark of an attack at chance means, if there is one."""
+    marks = [f"{gap.attack}_at_chance" for gap in summary.columns.gaps if gap.attack in names]
+    if not summary.numbers[marks].eq(1).any(axis=None):
+        return []
+    return [
+        f"{AT_CHANCE} attack at chance: on images held out from its fit it is not above a balanced accuracy "
+        "of 50 % by two standard errors; its number says nothing, nor does an Avg. Gap with it."
+    ]
 
 
 def _and(words: list[str]) -> str:

@@ -18,6 +18,7 @@ from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 from mubench.reporting.ranking import rank_texts
 from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.target import aims, signed
+from mubench.reporting.uncertainty import at_chance, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -69,11 +70,12 @@ class Summary:
 def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     """The summary of these cells; columns: unless given, those of the installed metrics that are shown.
 
-    `m`, `m_std` (ddof = 1; NaN with one seed) and `m_gap` (absolute) for every metric m in percent.
-    Avg. Gaps come from unrounded means over the seeds; see `aims` for what to. `<headline>_seed_mean` and
-    `_std` are another estimator: of the headline Avg. Gap seed by seed. `rank`: among the rows that compete,
-    see `rank_texts`. `rte` in seconds, `rte_ratio` as a share of the reference's. Rows that are not ok have
-    no numbers; without an ok reference there are no gaps.
+    `m`, `m_std` (ddof = 1; NaN with one seed), `m_gap` (absolute) and `m_se` (see `standard_errors`) for
+    every metric m in percent; `a_at_chance` for every attack a. Avg. Gaps come from unrounded means over the
+    seeds; see `aims` for what to, and `intervals` for `_low` and `_high`. `<headline>_seed_mean` and `_std`
+    are another estimator: of the headline Avg. Gap seed by seed. `rank`: among the rows that compete, see
+    `rank_texts`. `rte` in seconds, `rte_ratio` as a share of the reference's. Rows that are not ok have no
+    numbers; without an ok reference there are no gaps.
 
     Raises ValueError unless exactly one row is the reference.
     """
@@ -91,14 +93,21 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
         dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, target_means)
     )
 
+    errors = standard_errors(whole, std, shown)
+    between = intervals(whole, errors, std, shown, retrains)
+
     out = pd.DataFrame({"status": rows["status"]}, index=rows.index)
     for m in shown.names:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
+        out[f"{m}_se"] = errors[m]
     for gap in shown.gaps:
         known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [
             avg_gap(means[row], aimed[row], gap.metrics) if known[row] else math.nan for row in rows.index
         ]
+        out[f"{gap.name}_low"] = [interval.low for interval in between[gap.name]]
+        out[f"{gap.name}_high"] = [interval.high for interval in between[gap.name]]
+        out[f"{gap.attack}_at_chance"] = at_chance(whole, gap.attack, rows.index)
     for gap in shown.gaps[:1]:
         seed_mean, seed_std = _moments(whole, [gap.name], rows.index)
         out[f"{gap.name}_seed_mean"], out[f"{gap.name}_seed_std"] = seed_mean[gap.name], seed_std[gap.name]

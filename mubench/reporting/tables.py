@@ -14,7 +14,7 @@ import pandas as pd
 from mubench.errors import UsageError, one_line, unknown
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns
-from mubench.reporting.legend import legend
+from mubench.reporting.legend import AT_CHANCE, legend
 from mubench.reporting.summary import Summary
 
 # From here on a time reads better in minutes.
@@ -133,11 +133,19 @@ def _text(name: str, line: pd.Series[float], beside: bool, mark: str, compact: b
     if math.isnan(value):
         return "n/a"
     if f"{name}_std" not in line:
-        return f"{value:.2f}"
+        return (
+            f"{value:.2f}" if compact else f"{value:.2f}{between(line[f'{name}_low'], line[f'{name}_high'])}"
+        )
     spread = math.nan if compact else line[f"{name}_std"]
     if name == "rte":
         return seconds(value, spread, line["rte_ratio"] if beside and not compact else math.nan) + mark
-    return percent(value, spread, line[f"{name}_gap"] if beside else math.nan)
+    chance = AT_CHANCE if line.get(f"{name}_at_chance") == 1 else ""
+    return percent(value, spread, line[f"{name}_gap"] if beside else math.nan) + chance
+
+
+def between(low: float, high: float) -> str:
+    """` [1.90, 2.70]`, or nothing if it is not known."""
+    return "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
 
 
 def percent(mean: float, std: float, gap: float) -> str:

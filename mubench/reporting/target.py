@@ -10,21 +10,19 @@ from mubench.planning.rows import Status
 from mubench.reporting.gap import ENOUGH
 
 
+def compared_with(row: str, retrains: Sequence[str]) -> list[str]:
+    """The Retrains with whose mean a row is compared: the first alone or, if there are enough, all others."""
+    return [name for name in retrains if name != row] if len(retrains) >= ENOUGH else list(retrains[:1])
+
+
 def aims(means: pd.DataFrame, retrains: Sequence[str]) -> pd.DataFrame:
     """What each row's means are compared with: those of the first Retrain, or the mean of all if enough.
 
     One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
     """
-
-    def mean_of(some: Sequence[str]) -> pd.Series[float]:
-        return means.loc[list(some)].mean(skipna=False)
-
-    enough = len(retrains) >= ENOUGH
-    of_all = mean_of(retrains) if enough else means.loc[retrains[0]]
-    out = pd.DataFrame([of_all] * len(means), index=means.index)
-    for name in retrains if enough else ():
-        out.loc[name] = mean_of([other for other in retrains if other != name])
-    return out
+    targets = [tuple(compared_with(str(row), retrains)) for row in means.index]
+    of = {some: means.loc[list(some)].mean(skipna=False) for some in dict.fromkeys(targets)}
+    return pd.DataFrame([of[some] for some in targets], index=means.index)
 
 
 def signed(cells: pd.DataFrame, names: Sequence[str], retrains: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -213,7 +213,7 @@ def test_on_identical_distributions_the_held_out_accuracy_is_chance(classwise):
     for seed in range(60):
         rng = np.random.default_rng(seed)
         sides = [(rng.normal(size=120), rng.integers(0, 3, 120)) for _ in range(2)]
-        found.append(held_out_accuracy(*sides, 3, classwise))
+        found.append(held_out_accuracy(*sides, 3, classwise)["balanced_accuracy"])
     # In-sample, the fitted threshold's advantage would be over 5 points here.
     assert abs(np.mean(found) - 50.0) < 1.5
     assert np.std(found) > 0.5
@@ -224,7 +224,19 @@ def test_held_out_accuracy_is_that_of_fresh_shadows():
     m, n = rng.normal(1.5, 1, 4000), rng.normal(0, 1, 4000)
     y = np.zeros(4000, np.int64)
     # Best possible for two unit normals 1.5 apart: Phi(0.75).
-    assert held_out_accuracy((m, y), (n, y), 1, False) == pytest.approx(77.3, abs=1.0)
+    found = held_out_accuracy((m, y), (n, y), 1, False)
+    assert found["balanced_accuracy"] == pytest.approx(77.3, abs=1.0)
+    # Both sides are right with this chance: p (1 - p) / 4000 each, and a quarter of their sum.
+    assert found["balanced_accuracy_se"] == pytest.approx(100 * (0.773 * 0.227 / 8000) ** 0.5, rel=0.03)
+
+
+def test_an_image_counts_once_in_the_error_however_many_models_saw_it():
+    rng = np.random.default_rng(4)
+    m, n = rng.normal(1.0, 1, 900), rng.normal(0, 1, 600)
+    sides = (m, np.zeros(900, np.int64)), (n, np.zeros(600, np.int64))
+    one, three = (held_out_accuracy(*sides, 1, False, seeds) for seeds in (1, 3))
+    assert three["balanced_accuracy"] == one["balanced_accuracy"]
+    assert three["balanced_accuracy_se"] == pytest.approx(3**0.5 * one["balanced_accuracy_se"])
 
 
 def test_one_shadow_alone_cannot_be_held_out():

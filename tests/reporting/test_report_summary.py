@@ -11,8 +11,14 @@ import pytest
 from mubench.reporting.gap import floor_band, floor_quantile
 from mubench.reporting.summary import summarise
 
-PER_METRIC = [f"{m}{end}" for m in ("ua", "ra", "ta", "mia", "mia_svc") for end in ("", "_std", "_gap")]
-GAPS = ["avg_gap_svc", "avg_gap", "avg_gap_svc_seed_mean", "avg_gap_svc_seed_std", "rank"]
+PER_METRIC = [
+    f"{m}{end}" for m in ("ua", "ra", "ta", "mia", "mia_svc") for end in ("", "_std", "_gap", "_se")
+]
+GAPS = [
+    *("avg_gap_svc", "avg_gap_svc_low", "avg_gap_svc_high", "mia_svc_at_chance"),
+    *("avg_gap", "avg_gap_low", "avg_gap_high", "mia_at_chance"),
+    *("avg_gap_svc_seed_mean", "avg_gap_svc_seed_std", "rank"),
+]
 COLUMNS = ["method", "status", *PER_METRIC, *GAPS, "rte", "rte_std", "rte_ratio"]
 
 
@@ -34,7 +40,10 @@ def test_the_reference_is_at_distance_zero(published):
 def test_columns_are_those_of_the_csv(published):
     assert list(summarise(published).numbers.reset_index()) == COLUMNS
     forgotten = published.assign(fta=[0.0, 2.0, 5.0])
-    assert set(summarise(forgotten).numbers.reset_index()) == {*COLUMNS, "fta", "fta_std", "fta_gap"}
+    assert set(summarise(forgotten).numbers.reset_index()) == {
+        *COLUMNS,
+        *("fta", "fta_std", "fta_gap", "fta_se"),
+    }
     assert summarise(forgotten).numbers["fta_gap"].tolist() == [0, 2, 5]
     assert (
         summarise(forgotten).numbers["avg_gap"].tolist() == summarise(published).numbers["avg_gap"].tolist()

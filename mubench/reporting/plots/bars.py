@@ -16,6 +16,7 @@ from mubench.reporting.plots import style
 from mubench.reporting.plots.shown import Shown
 
 _BAR = 0.62
+_INTERVAL: dict[str, Any] = {"fmt": "none", "ecolor": "dimgray", "elinewidth": 1.1, "capsize": 2.5}
 
 
 def avg_gap(shown: Shown) -> Figure | None:
@@ -36,7 +37,7 @@ def avg_gap(shown: Shown) -> Figure | None:
     figure.legend(
         handles=_key(shown, any(cut)),
         loc="outside lower center",
-        ncols=style.ncols(5, 2),
+        ncols=style.ncols(3, 2),
         fontsize=9 * style.scale(),
     )
     return figure
@@ -51,6 +52,9 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
     most = max(
         [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]
     )
+    low, high = (shown.rows.loc[order, f"{column}_{end}"].to_numpy(float) for end in ("low", "high"))
+    # An interval may be so wide that it would press the bars into a corner: its line is then cut short.
+    most = max([most, *np.minimum(high, 2 * most)[inside & np.isfinite(high)]])
     # The numbers make a column at the right edge: beside a dot they would read as the dot's.
     limit = 1.25 * most if style.inches() > 5 else 1.6 * most
     ax.barh(range(len(means)), np.minimum(means, limit), _BAR, color=colours)
@@ -79,6 +83,10 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
                 mec="white",
                 clip_on=False,
             )
+    known = inside & np.isfinite(low)
+    if known.any():
+        ends = np.abs(np.stack([low, np.minimum(high, most)]) - means)[:, known]
+        ax.errorbar(means[known], np.flatnonzero(known), xerr=ends, **_INTERVAL)
     if column in shown.bands:
         ax.axvspan(0, shown.bands[column], **style.BAND, zorder=0)
     ax.set_xlim(0, limit)
@@ -97,6 +105,8 @@ def _key(shown: Shown, cut: bool) -> list[Patch | Line2D]:
     key: list[Patch | Line2D] = [Patch(color=style.BLUE, label="from the means over seeds")]
     if shown.seeds["seed"].nunique() > 1:
         key.append(Line2D([], [], **dot, label="one seed on its own"))
+    if shown.rows[[f"{gap.name}_low" for gap in shown.columns.gaps]].notna().any(axis=None):
+        key.append(Line2D([], [], color="dimgray", linewidth=1.1, label="95 % interval"))
     if shown.bands:
         key.append(Patch(**style.BAND, label="noise floor band"))
     if cut:

@@ -29,6 +29,7 @@ from mubench.reporting.report.chart import (
     words,
 )
 from mubench.reporting.report.markup import Markup, element, title
+from mubench.reporting.tables import between
 
 _WIDTH, _HEIGHT = 520.0, 400.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 512.0, 10.0, 346.0
@@ -57,6 +58,9 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
     kept = [v for name, fine in zip(rows.index, inside, strict=True) if fine for _, v in dots[name]]
     band = shown.bands.get(gap.name, 0.0)
     most = max([*means[inside], *kept, band, 1e-9])
+    low, high = (rows[f"{gap.name}_{end}"].to_numpy(float) for end in ("low", "high"))
+    # A very wide interval is cut short, so as not to press the bars into a corner.
+    most = max([most, *np.minimum(high, 2 * most)[inside & np.isfinite(high)]])
     left = 14 + 7.0 * min(max(len(str(name)) for name in rows.index), 24)
     x = linear(0, 1.04 * most, left, _RIGHT - 52)
     bottom = 8 + _LINE * len(rows)
@@ -75,7 +79,8 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
         )
     for i, name in enumerate(rows.index):
         y, several = 8 + _LINE * i, len(dots[name]) > 1
-        told = f"{name}: {gap.title} {means[i]:.2f} points"
+        known = inside[i] and np.isfinite(low[i])
+        told = f"{name}: {gap.title} {means[i]:.2f}{between(low[i], high[i])} points"
         listed = "; by seed " + ", ".join(f"{s}: {v:.2f}" for s, v in dots[name]) if several else ""
         marks: list[object] = [
             title(told + listed),
@@ -90,6 +95,9 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
                 class_=f"bar {_role(rows, i)}",
             ),
         ]
+        if known:
+            ends = {"x1": x(low[i]), "x2": x(min(high[i], most)), "y1": y + 11, "y2": y + 11}
+            marks.append(element("line", **ends, class_="interval"))
         if several and inside[i]:
             marks += [
                 element(

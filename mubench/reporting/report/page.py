@@ -94,7 +94,8 @@ def _pictures(material: Material, shown: Shown | None, at: Floats | None) -> Mar
     elif shown is not None:
         if bars := figures.avg_gaps(shown):
             note = (
-                "Avg. Gaps. Bars: from the means over seeds; dots: one seed on its own; shaded: noise floor."
+                "Avg. Gaps. Bars: from the means over seeds; lines: 95 % intervals; dots: one seed on its "
+                "own; shaded: noise floor."
             )
             found["avg_gap"] = _figure(element("div", *bars, class_="pair"), note)
         if picture := figures.forget_vs_utility(shown):

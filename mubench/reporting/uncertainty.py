@@ -1,0 +1,87 @@
+"""How sure the numbers of a table are: errors of means, intervals of Avg. Gaps, attacks at chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mubench.reporting.columns import Columns
+from mubench.reporting.intervals import Interval, gap_interval
+from mubench.reporting.statistics import FEWEST_SEEDS
+from mubench.reporting.target import compared_with
+
+_UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+def standard_errors(whole: pd.DataFrame, std: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """The standard error of each row's mean over the seeds, a column per metric, in its unit.
+
+    whole: the cells of rows that are ok at every seed. std: that over the seeds, by row. A metric may give
+    its own as the diagnostic `se`, where the seeds share something that their spread does not show; one that
+    is computed for all seeds at once has none without it. All others: std / sqrt(seeds).
+    """
+    root = whole.groupby("method", sort=False).size().reindex(std.index) ** 0.5
+    out = pd.DataFrame(index=std.index)
+    for name in columns.names:
+        spread = math.nan if name in columns.pooled else std[name] / root
+        out[name] = _mean_of(whole, f"{name}_se", std.index).fillna(spread)
+    return out
+
+
+def intervals(
+    whole: pd.DataFrame, errors: pd.DataFrame, std: pd.DataFrame, columns: Columns, retrains: Sequence[str]
+) -> Mapping[str, list[Interval]]:
+    """The interval of every Avg. Gap, in the order of the rows; see `gap_interval`.
+
+    The differences are those of `compared_with`, seed by seed. What a metric's standard error (`errors`) has
+    beyond the spread of its seeds is its fit's, and independent of that of other rows.
+    """
+    names = list(columns.names)
+    by_seed = {
+        str(row): group.set_index("seed")[names].astype(float)
+        for row, group in whole.groupby("method", sort=False)
+    }
+    seeds = whole.groupby("method", sort=False).size().reindex(errors.index)
+    fits = (errors[names] ** 2).sub(std[names].pow(2).div(seeds, axis=0)).clip(lower=0.0)
+    found: dict[str, list[Interval]] = {gap.name: [] for gap in columns.gaps}
+    for row in map(str, errors.index):
+        targets = compared_with(row, retrains)
+        known = row in by_seed and targets != [row] and by_seed.keys() >= set(targets)
+        if known:
+            aims = [by_seed[name].reindex(by_seed[row].index).to_numpy() for name in targets]
+            apart = by_seed[row].to_numpy() - np.mean(aims, axis=0)
+            added = fits.loc[row].to_numpy() + fits.loc[targets].to_numpy().mean(axis=0) / len(targets)
+        for gap in columns.gaps:
+            chosen = [names.index(name) for name in gap.metrics]
+            found[gap.name].append(_interval(apart[:, chosen], added[chosen]) if known else _UNKNOWN)
+    return found
+
+
+def _interval(apart: NDArray[np.float64], added: NDArray[np.float64]) -> Interval:
+    """apart: (n, k) differences. added: (k,) the variances of their means that their spread does not show."""
+    if len(apart) < FEWEST_SEEDS or not (np.isfinite(apart).all() and np.isfinite(added).all()):
+        return _UNKNOWN
+    errors = np.sqrt(apart.var(axis=0, ddof=1) / len(apart) + added)
+    return gap_interval(apart, {i: float(error) for i, error in enumerate(errors) if added[i] > 0})
+
+
+def at_chance(whole: pd.DataFrame, attack: str, rows: pd.Index[str]) -> pd.Series[float]:
+    """1 for rows whose attack is not above 50 % by two standard errors, on shadows held out; else 0.
+
+    NaN where an attack does not tell its `balanced_accuracy` and `balanced_accuracy_se`. Over seeds that
+    are fitted one by one both are averaged: the images of the seeds are in part the same.
+    """
+    accuracy, error = (_mean_of(whole, f"{attack}_balanced_accuracy{end}", rows) for end in ("", "_se"))
+    return (accuracy <= 50.0 + 2.0 * error).astype(float).where(accuracy.notna() & error.notna())
+
+
+def _mean_of(cells: pd.DataFrame, name: str, rows: pd.Index[str]) -> pd.Series[float]:
+    """A diagnostic's mean over the seeds, by row; NaN where a seed has none."""
+    if name not in cells:
+        return pd.Series(math.nan, index=rows)
+    groups = cells[name].astype(float).groupby(cells["method"], sort=False)
+    return groups.mean().where(groups.count() == groups.size()).reindex(rows)
