@@ -6,6 +6,7 @@ is forgotten in turn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -15,6 +16,7 @@ from mubench.reporting.classes import ClassSummary
 from mubench.reporting.statistics import FEWEST_SEEDS, LEVEL, Paired, holm, paired_differences, smallest_p
 from mubench.reporting.summary import Summary
 from mubench.reporting.target import compared_with
+from mubench.reporting.uncertainty import fit_variances
 
 _COLUMNS = (
     *("method", "role", "metric", "seeds", "difference", "low", "high"),
@@ -28,7 +30,8 @@ def differences(summary: Summary | ClassSummary, margin: float) -> pd.DataFrame:
     difference: signed, method - Retrain (from three Retrains on, their mean), in points, the mean over the
     seeds that both share; low, high: its 95 % t interval. p, p_equivalent: as in `Paired`, and adjusted by
     Holm for the rows of the table (or class), metric by metric. verdict: see `verdict`. Rows without numbers
-    are left out, and all of them where Retrain has none.
+    are left out, and all of them where Retrain has none; so are metrics that are computed for all seeds at
+    once and do not tell their error.
     """
     if isinstance(summary, Summary):
         return _of_table(summary, margin)
@@ -40,6 +43,7 @@ def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
     ok = summary.cells[summary.cells["status"] == Status.OK]
     by_seed = {row: group.set_index("seed") for row, group in ok.groupby("method", sort=False)}
     rows = [str(row) for row in summary.ok.index]
+    fits = fit_variances(summary.numbers, summary.rows["seeds"], summary.columns)
     lines = []
     for column in summary.columns.metrics if summary.reference in rows else ():
         if column.better != "reference":
@@ -51,8 +55,10 @@ def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
             target = pd.concat([by_seed[r][column.name].astype(float) for r in targets], axis=1).mean(axis=1)
             if [row] == targets or not values.index.isin(target.index).all():
                 continue
-            if (values - target.loc[values.index]).notna().all():
-                found[row] = paired_differences(values.to_list(), target.loc[values.index].to_list(), margin)
+            fit = fits[column.name][row] + fits[column.name][targets].mean() / len(targets)
+            if (values - target.loc[values.index]).notna().all() and math.isfinite(fit):
+                aim = target.loc[values.index].to_list()
+                found[row] = paired_differences(values.to_list(), aim, margin, fit)
         lines += _lines(summary, column.name, found)
     return pd.DataFrame(lines, columns=list(_COLUMNS))
 

@@ -38,12 +38,15 @@ class Paired:
     p_equivalent: float
 
 
-def paired_differences(values: Sequence[float], reference: Sequence[float], margin: float = 1.0) -> Paired:
+def paired_differences(
+    values: Sequence[float], reference: Sequence[float], margin: float = 1.0, fit: float = 0.0
+) -> Paired:
     """Compare a metric's values with the reference's of the same seeds, both (n,) in percent.
 
-    margin: the difference in points, declared beforehand, that would still be called equal.
-    Schuirmann (1987) for the two one-sided tests. Raises ValueError if the lengths differ or are 0,
-    or the margin is not positive.
+    margin: the difference in points, declared beforehand, that would still be called equal. fit: the variance
+    of the mean difference, in points squared, that the spread of the seeds does not show as they share it;
+    p then is not below that of a t test. Schuirmann (1987) for the two one-sided tests. Raises ValueError if
+    the lengths differ or are 0, or the margin is not positive.
     """
     x, y = np.asarray(values, np.float64), np.asarray(reference, np.float64)
     if x.shape != y.shape or x.ndim != 1 or not len(x):
@@ -56,13 +59,16 @@ def paired_differences(values: Sequence[float], reference: Sequence[float], marg
         return Paired(1, mean, *[float("nan")] * 4)
     from scipy.special import stdtr, stdtrit  # Student's t, without the second that scipy.stats takes
 
-    error, degrees = float(apart.std(ddof=1)) / len(apart) ** 0.5, len(apart) - 1
+    error, degrees = float(apart.var(ddof=1) / len(apart) + fit) ** 0.5, len(apart) - 1
     half = error * float(stdtrit(degrees, 0.975))
     if error > 0:
         p_equivalent = float(stdtr(degrees, (abs(mean) - margin) / error))
     else:
         p_equivalent = 0.0 if abs(mean) < margin else 1.0
-    return Paired(len(apart), mean, mean - half, mean + half, _permutation_p(apart), p_equivalent)
+    p = _permutation_p(apart)
+    if fit > 0:
+        p = max(p, 2 * float(stdtr(degrees, -abs(mean) / error)))
+    return Paired(len(apart), mean, mean - half, mean + half, p, p_equivalent)
 
 
 @lru_cache(maxsize=4)

@@ -18,7 +18,7 @@ from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 from mubench.reporting.ranking import rank_texts
 from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.target import aims, signed
-from mubench.reporting.uncertainty import at_chance, intervals, standard_errors
+from mubench.reporting.uncertainty import at_chance, fit_variances, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -94,12 +94,11 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     )
 
     errors = standard_errors(whole, std, shown)
-    between = intervals(whole, errors, std, shown, retrains)
-
     out = pd.DataFrame({"status": rows["status"]}, index=rows.index)
     for m in shown.names:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
         out[f"{m}_se"] = errors[m]
+    between = intervals(whole, fit_variances(out, rows["seeds"], shown), shown, retrains)
     for gap in shown.gaps:
         known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [

@@ -32,23 +32,33 @@ def standard_errors(whole: pd.DataFrame, std: pd.DataFrame, columns: Columns) ->
     return out
 
 
+def fit_variances(numbers: pd.DataFrame, seeds: pd.Series[int], columns: Columns) -> pd.DataFrame:
+    """What the error of each row's mean has beyond the spread of its seeds, as a variance, by metric.
+
+    It is that of a fit which the seeds share, independent of other rows. numbers: `<m>_se` and `<m>_std`.
+    NaN where the error is not known; 0 for metrics that are computed seed by seed, and with too few seeds.
+    """
+    out = pd.DataFrame(0.0, index=numbers.index, columns=list(columns.names))
+    for name in columns.pooled:
+        fit = numbers[f"{name}_se"] ** 2 - numbers[f"{name}_std"] ** 2 / seeds
+        out[name] = fit.clip(lower=0.0).where(seeds >= FEWEST_SEEDS, 0.0)
+    return out
+
+
 def intervals(
-    whole: pd.DataFrame, errors: pd.DataFrame, std: pd.DataFrame, columns: Columns, retrains: Sequence[str]
+    whole: pd.DataFrame, fits: pd.DataFrame, columns: Columns, retrains: Sequence[str]
 ) -> Mapping[str, list[Interval]]:
     """The interval of every Avg. Gap, in the order of the rows; see `gap_interval`.
 
-    The differences are those of `compared_with`, seed by seed. What a metric's standard error (`errors`) has
-    beyond the spread of its seeds is its fit's, and independent of that of other rows.
+    The differences are those of `compared_with`, seed by seed. fits: see `fit_variances`.
     """
     names = list(columns.names)
     by_seed = {
         str(row): group.set_index("seed")[names].astype(float)
         for row, group in whole.groupby("method", sort=False)
     }
-    seeds = whole.groupby("method", sort=False).size().reindex(errors.index)
-    fits = (errors[names] ** 2).sub(std[names].pow(2).div(seeds, axis=0)).clip(lower=0.0)
     found: dict[str, list[Interval]] = {gap.name: [] for gap in columns.gaps}
-    for row in map(str, errors.index):
+    for row in map(str, fits.index):
         targets = compared_with(row, retrains)
         known = row in by_seed and targets != [row] and by_seed.keys() >= set(targets)
         if known:

@@ -35,6 +35,18 @@ def test_five_seeds_cannot_go_below_one_sixteenth():
     assert paired_differences([9.0, 8.0, 9.5, 7.0, 8.5], [1.0] * 5).p == pytest.approx(0.0625)
 
 
+def test_an_error_that_the_seeds_share_widens_the_interval_and_raises_both_p_values():
+    x, y = pairs(12, shift=1.2)
+    alone, shared = paired_differences(x, y, 2.0), paired_differences(x, y, 2.0, fit=0.5)
+    error = math.sqrt(np.var(x - y, ddof=1) / 12 + 0.5)
+    half = stats.t.ppf(0.975, 11) * error
+
+    assert (shared.low, shared.high) == pytest.approx((alone.mean - half, alone.mean + half))
+    assert shared.p == pytest.approx(2 * stats.t.sf(abs(alone.mean) / error, 11))
+    assert shared.p > alone.p
+    assert shared.p_equivalent == pytest.approx(stats.t.cdf((abs(alone.mean) - 2.0) / error, 11))
+
+
 def test_beyond_exact_enumeration_p_is_the_same_every_time():
     x, y = pairs(20)
     assert paired_differences(x, y) == paired_differences(x, y)
