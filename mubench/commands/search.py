@@ -31,7 +31,7 @@ FIRST_SEED = 1000
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one method: its row's name and the parameters drawn."""
+    """One setting of one method: its row's name, and the parameters drawn beside those that the suite sets."""
 
     row: str
     method: str
@@ -96,7 +96,8 @@ def development(
         points = draw(spec, wide)
         if best is not None and spec.name in best:
             points += draw(spec, trials - wide, best[spec.name])
-        drawn += [Trial(f"{spec.name} #{i}", spec.name, p) for i, p in enumerate(points)]
+        fixed_ones = suite.methods.get(spec.name, {})
+        drawn += [Trial(f"{spec.name} #{i}", spec.name, {**fixed_ones, **p}) for i, p in enumerate(points)]
     if not drawn:
         raise UsageError(
             f"none of {', '.join(names)} declares a search space for {suite.forget.scenario} forgetting; "
@@ -105,10 +106,7 @@ def development(
     fixed = {
         n: p for n, p in suite.methods.items() if catalogue.methods.find(n).role in ("reference", "baseline")
     }
-    rows = [
-        Variant(name=t.row, base=t.method, parameters={**suite.methods.get(t.method, {}), **t.parameters})
-        for t in drawn
-    ]
+    rows = [Variant(name=t.row, base=t.method, parameters=t.parameters) for t in drawn]
     forget = suite.forget
     if isinstance(forget, RandomForget):  # one forget set for all seeds is the one that the table shows
         forget = forget.model_copy(update={"seed": None})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from mubench.reporting import histograms
 from mubench.reporting.formats import unquoted
 from mubench.reporting.histograms import Histogram, Histograms
 from mubench.reporting.manifest import Manifest, ManifestRow
-from mubench.reporting.metric_cache import row_values
+from mubench.reporting.metric_cache import row_is_cached, row_values
+from mubench.reporting.parallel import on_all_cores
 from mubench.storage.store import Record, Store
 
 FILE = "cells.csv"
@@ -108,12 +110,24 @@ def _lines(
 ) -> list[dict[str, Any]]:
     records = {row.name: _records(row, store) for row in rows}
     by_role = {role: [records[row.name] for row in rows if row.role == role] for role in ROLES}
+    beside = {name: _beside(of, by_role) for name, of in records.items()}
+
+    def values(name: str) -> list[dict[str, float]]:
+        of = records[name]
+        return row_values([of[s] for s in sorted(of)], beside[name], store, metrics, options)
+
+    def cached(name: str) -> bool:
+        of = records[name]
+        return row_is_cached([of[s] for s in sorted(of)], beside[name], store, metrics, options)
+
+    # what these processes compute they leave in the store, where it is read below
+    on_all_cores(values, [row.name for row in rows if not (row.status or cached(row.name))])
     lines: list[dict[str, Any]] = []
     for row in rows:
         if row.status:
             lines.append({"method": row.name, "role": row.role, "status": row.status, "reason": row.reason})
             continue
-        computed, failure = _computed(records[row.name], by_role, store, metrics, options)
+        computed, failure = _computed(records[row.name], partial(values, row.name))
         complete = len(computed) == len(row.keys)
         for seed, key in row.keys.items():
             old = kept.get(key, {})
@@ -140,14 +154,10 @@ def _records(row: ManifestRow, store: Store) -> dict[int, Record]:
     return records
 
 
-def _computed(
-    records: Mapping[int, Record],
-    by_role: Mapping[str, Sequence[Mapping[int, Record]]],
-    store: Store,
-    metrics: Mapping[str, MetricSpec],
-    options: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[int, dict[str, Any]], str]:
-    """Seed -> the numbers of its record; or none, and why they could not be computed."""
+def _beside(
+    records: Mapping[int, Record], by_role: Mapping[str, Sequence[Mapping[int, Record]]]
+) -> Mapping[str, list[Any]]:
+    """What a row is measured with: reference, original and further Retrains, each by the row's seeds."""
     seeds = sorted(records)
     # metrics that compare with other rows need them at every seed of this one
     whole = {role: [r for r in of if all(s in r for s in seeds)] for role, of in by_role.items()}
@@ -161,13 +171,20 @@ def _computed(
             [first[i] if of[s].about["key"] == records[s].about["key"] else of[s] for of in whole["floor"]]
             for i, s in enumerate(seeds)
         ]
+    return beside
+
+
+def _computed(
+    records: Mapping[int, Record], values: Callable[[], list[dict[str, float]]]
+) -> tuple[dict[int, dict[str, Any]], str]:
+    """Seed -> the numbers of its record; or none, and why they could not be computed."""
     try:
-        values = row_values([records[s] for s in seeds], beside, store, metrics, options)
+        found = values()
     except ValueError as error:  # the other rows have their numbers
         return {}, f"{type(error).__name__}: {error}"
     return {
         seed: {**numbers, **_notes(records[seed]), **_cost(records[seed])}
-        for seed, numbers in zip(seeds, values, strict=True)
+        for seed, numbers in zip(sorted(records), found, strict=True)
     }, ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -42,11 +42,7 @@ def row_values(
         """The outputs in place of records, each read once and only if a metric is new."""
         return [_outputs(one, read) if isinstance(one, Record) else outputs_of(one) for one in some]
 
-    for name, spec in metrics.items():
-        if not records or not all(beside.get(other) for other in spec.beside):
-            continue
-        given = options.get(name, {})
-        key = key_of(_facts(spec, given, records, beside))
+    for name, spec, given, key in _wanted(records, beside, metrics, options):
         result = store.cached_json("metrics", key)
         if result is None:
             rows, others = outputs_of(records), {other: outputs_of(beside[other]) for other in spec.beside}
@@ -57,6 +53,28 @@ def row_values(
             store.save_json("metrics", key, result)
         merge_values(values, name, result)
     return values
+
+
+def row_is_cached(
+    records: Sequence[Record],
+    beside: Beside,
+    store: Store,
+    metrics: Mapping[str, MetricSpec],
+    options: Options,
+) -> bool:
+    """Whether `row_values` would compute nothing."""
+    wanted = _wanted(records, beside, metrics, options)
+    return all(store.cached_json("metrics", key) is not None for *_, key in wanted)
+
+
+def _wanted(
+    records: Sequence[Record], beside: Beside, metrics: Mapping[str, MetricSpec], options: Options
+) -> Iterator[tuple[str, MetricSpec, Mapping[str, Any], str]]:
+    """Name, spec, options and key in the store of each metric that a row can have."""
+    for name, spec in metrics.items():
+        if records and all(beside.get(other) for other in spec.beside):
+            given = options.get(name, {})
+            yield name, spec, given, key_of(_facts(spec, given, records, beside))
 
 
 def _outputs(record: Record, read: dict[str, Outputs]) -> Outputs:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from mubench.api.outputs import Outputs
 from mubench.discovery.find import Catalogue
 from mubench.metrics import iam, rmia
-from mubench.metrics.nomus import told_apart
+from mubench.metrics.nomus import regressions, told_apart
 from mubench.reporting.evaluate import evaluate_row
 
 METRICS = Catalogue().metrics
@@ -79,6 +81,20 @@ def test_nomus_of_what_is_told_apart_for_sure_is_half_the_accuracy(model, lift):
     assert got["nomus_attack"] > 99.0
     ta = 100.0 if lift[3] > 0 else 0.0
     assert got["nomus"] == pytest.approx(ta / 2 + (100 - got["nomus_attack"]))
+
+
+@pytest.mark.parametrize(("scale", "apart"), [(1.0, 1.0), (0.01, 0.0), (1000.0, 3.0), (1.0, 40.0)])
+def test_the_regressions_of_nomus_are_scikit_learns(scale, apart):
+    rng = np.random.default_rng(3)
+    x = scale * np.concatenate([rng.exponential(1, 150), apart + rng.exponential(1, 90)])
+    y = np.arange(240) >= 150
+    used = rng.random((10, 240)) < 0.9
+
+    for slopes, fold in zip(regressions(x, y, used), used, strict=True):
+        fit = LogisticRegression(class_weight="balanced", solver="newton-cholesky", tol=1e-10, max_iter=500)
+        fit.fit(x[fold, None], y[fold])
+        theirs, ours = fit.decision_function(x[:, None]), slopes[0] + slopes[1] * x
+        assert np.abs(expit(ours) - expit(theirs)).max() < 1e-3
 
 
 def test_the_attack_of_nomus_weighs_both_sides_alike():
