@@ -110,9 +110,9 @@ def test_marks_say_their_numbers(report):
 
     for name, row in numbers.iterrows():
         if name != "Retrain":
-            assert any(
-                t.startswith(f"{name}: Avg. Gap (SVC) {row['avg_gap_svc']:.2f} points") for t in titles
-            )
+            gap, low, high = (row[f"avg_gap_svc{end}"] for end in ("", "_low", "_high"))
+            told = f"{name}: Avg. Gap (SVC) {gap:.2f} [{low:.2f}, {high:.2f}] points"
+            assert any(t.startswith(told) for t in titles)
         assert any(t.startswith(f"{name}: UA {row['ua']:.2f} ± {row['ua_std']:.2f}, TA") for t in titles)
 
 
