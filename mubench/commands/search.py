@@ -31,7 +31,7 @@ FIRST_SEED = 1000
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one method: its row's name, and the parameters drawn beside those that the suite sets."""
+    """One setting of one method: its row, and the parameters drawn beside those that the suite sets."""
 
     row: str
     method: str

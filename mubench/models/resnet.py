@@ -1,8 +1,8 @@
 """ResNets for images of about 32x32 pixels (He et al., 2016).
 
-ResNet-8 and ResNet-20 are section 4.2's: three stages of 16, 32 and 64 channels; "x2" is twice as wide. ResNet-18 and -50 are
-the ImageNet networks with the stem that the unlearning literature uses on CIFAR: a 3x3 convolution of
-stride 1 and no max-pool.
+ResNet-8 and ResNet-20 are section 4.2's: three stages of 16, 32 and 64 channels; "x2" is twice as wide.
+ResNet-18 and -50 are the ImageNet networks with the stem that the unlearning literature uses on CIFAR: a 3x3
+convolution of stride 1 and no max-pool.
 """
 
 from __future__ import annotations
