@@ -21,7 +21,7 @@ def x():
     return torch.rand(5, 2, 8, 8, generator=gen(1))
 
 
-@pytest.fixture(params=["small-cnn", "resnet8"])
+@pytest.fixture(params=["small-cnn", "small-mlp", "resnet8"])
 def model(request):
     return build(MODELS[request.param], 4, *STATS, gen()).train()
 
