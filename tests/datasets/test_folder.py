@@ -277,18 +277,3 @@ def test_a_subset_has_so_many_of_each_class_and_lies_in_a_larger_one(load):
     assert pixels["1"] < pixels["2"]
     assert len({one.digest, two.digest, load().digest}) == 3
     assert one.title.endswith(", only 1 train images of each class")
-
-
-JPEG = Path(os.environ.get("MUBENCH_DATA", "")) / "cifar10-jpeg-q75"
-
-
-@pytest.mark.skipif(
-    not (JPEG / "train").is_dir(),
-    reason="needs the JPEG images of CIFAR-10 in $MUBENCH_DATA/cifar10-jpeg-q75",
-)
-def test_the_jpeg_images_of_cifar10(tmp_path):
-    raw = load_dataset(DATASETS["folder"], {"root": "cifar10-jpeg-q75"}, tmp_path).raw
-
-    assert raw.images.shape == (60_000, 3, 32, 32)
-    assert np.bincount(raw.labels[~raw.test]).tolist() == [5_000] * 10
-    assert np.bincount(raw.labels[raw.test]).tolist() == [1_000] * 10

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -264,6 +265,25 @@ def test_what_is_downloaded_comes_by_https_and_is_refused_unless_it_is_the_offic
         load_dataset(DATASETS[name], {}, tmp_path / "cache")
     assert asked
     assert all(url.startswith("https://") for url in asked)
+
+
+CIFAR10 = Path(os.environ.get("MUBENCH_DATA", ""))
+
+
+@pytest.mark.skipif(
+    not (CIFAR10 / "cifar-10-batches-py").is_dir(), reason="needs cifar-10-batches-py in $MUBENCH_DATA"
+)
+def test_the_real_cifar10(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUBENCH_DATA", str(CIFAR10))
+    raw = load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache").raw
+
+    assert raw.images.shape == (60_000, 3, 32, 32)
+    assert np.bincount(raw.labels[~raw.test]).tolist() == [5_000] * 10
+    assert np.bincount(raw.labels[raw.test]).tolist() == [1_000] * 10
+    # the first images to train and to test on are a frog and a cat
+    assert [raw.classes[raw.labels[part][0]] for part in (~raw.test, raw.test)] == ["frog", "cat"]
+    mean = raw.images[~raw.test].mean((0, 2, 3)) / 255
+    assert mean == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
 
 
 @pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
