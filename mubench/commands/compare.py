@@ -19,6 +19,7 @@ from mubench.reporting.ranking import GapDifference, compare_frames
 from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.summary import Summary
 from mubench.reporting.target import side_by_side, signed
+from mubench.reporting.uncertainty import fit_variances, gap_fits
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def compare_rows(
         for line in dict.fromkeys((name, *whole.columns.titles()))
     ]
     asked = lines[0]
-    if asked is None or asked.apart.seeds < 2:
+    if asked is None or math.isnan(asked.apart.p):
         raise UsageError(_why_not(asked, first, second, titles[name]))
-    notes = _notes(summary, whole, name)
+    notes = _notes(summary, whole)
     kept = [line for line in lines if line is not None]
     if as_json:
         console.print_json(json.dumps(_facts(asked, kept, first, second, notes), ensure_ascii=False))
@@ -123,7 +124,9 @@ def _compared(
     rows = side_by_side([signed(block.cells, names, block.retrains) for block in blocks])
     if first not in rows or second not in rows:
         return None
-    apart = compare_frames(rows[first], rows[second])
+    fits = [fit_variances(block.numbers, block.rows["seeds"], block.columns) for block in blocks]
+    shared = gap_fits(fits, names)
+    apart = compare_frames(rows[first], rows[second], shared[first] + shared[second])
     if apart is None:
         return None
     return Compared(name, title, _gap(rows[first]), _gap(rows[second]), apart)
@@ -136,6 +139,8 @@ def _gap(rows: pd.DataFrame) -> float:
 def _why_not(asked: Compared | None, first: str, second: str, title: str) -> str:
     if asked is None:
         return f"{first} and {second} have no {title} at the same seeds"
+    if asked.apart.seeds > 1:
+        return f"{title} has an attack that is fitted to all seeds at once and does not tell its error"
     return f"{first} and {second} share one seed, which has no spread: it takes two to compare, better 20"
 
 
@@ -162,17 +167,13 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def _notes(summary: Summary | ClassSummary, whole: Summary, name: str) -> list[str]:
+def _notes(summary: Summary | ClassSummary, whole: Summary) -> list[str]:
     """What to know of the numbers."""
-    columns = whole.columns
     notes = [f"Gaps: absolute differences from {whole.target}, of means over the seeds, in points."]
     if isinstance(summary, ClassSummary):
         notes.append(
             f"Each is the mean of the gaps of the {len(summary.blocks)} classes, seed by seed paired."
         )
-    used = {m for gap in columns.gaps if gap.name == name for m in gap.metrics} or {name}
-    if pooled := [columns.titles()[m] for m in columns.names if m in used & columns.pooled]:
-        notes.append(f"{pooled[0]} is fitted to all seeds at once: they err together, and p is too small.")
     return notes
 
 

@@ -54,7 +54,7 @@ def resnet8(channels: int) -> tuple[nn.Module, int]:
 
 @model("resnet8x2")
 def resnet8x2(channels: int) -> tuple[nn.Module, int]:
-    """ResNet-8, twice as wide: 308 thousand weights with ten classes; it memorises some thousand images."""
+    """ResNet-8, twice as wide: 308 thousand weights with ten classes."""
     return _small(channels, 1, 2)
 
 

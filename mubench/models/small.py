@@ -14,13 +14,3 @@ def small_cnn(channels: int) -> tuple[nn.Module, int]:
 
     layers = [*block(channels, 32), nn.MaxPool2d(2), *block(32, 64), *block(64, 64)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 64
-
-
-@model("small-mlp")
-def small_mlp(channels: int) -> tuple[nn.Module, int]:
-    """Two hidden layers of 256 with BatchNorm, for 8x8 digits: a tenth of the small CNN's cost."""
-
-    def block(inputs: int) -> list[nn.Module]:
-        return [nn.Linear(inputs, 256, bias=False), nn.BatchNorm1d(256), nn.ReLU()]
-
-    return nn.Sequential(nn.Flatten(), *block(64 * channels), *block(256)), 256

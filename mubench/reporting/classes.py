@@ -20,6 +20,7 @@ from mubench.reporting.ranking import rank_texts
 from mubench.reporting.summary import WORST, Summary, shown_columns, summarise
 from mubench.reporting.tables import Look, Table, TextCell, body, is_ranked, titles_of
 from mubench.reporting.target import side_by_side, signed
+from mubench.reporting.uncertainty import fit_variances, gap_fits
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ def _mean(cells: pd.DataFrame, columns: Columns, blocks: Mapping[str, Summary]) 
         out[f"{gap.name}_seed_std"] = spread.where(out[f"{gap.name}_seed_mean"].notna())
         apart = side_by_side([signed(b.cells, gap.metrics, b.retrains) for b in blocks.values()])
         competing = out.index[mean.rows["competes"] & out[gap.name].notna()]
-        out["rank"] = pd.Series(rank_texts({row: apart[row] for row in competing}), out.index, dtype=object)
+        fits = [fit_variances(b.numbers, b.rows["seeds"], columns) for b in blocks.values()]
+        ranks = rank_texts({row: apart[row] for row in competing}, gap_fits(fits, gap.metrics))
+        out["rank"] = pd.Series(ranks, out.index, dtype=object)
     return replace(mean, numbers=out)
 
 

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mubench.reporting.columns import AvgGap
-from mubench.reporting.gap import ENOUGH
 from mubench.reporting.summary import Summary
+from mubench.reporting.target import signed
 
 Floats = NDArray[np.float64]
 # What a suite must reach to discriminate.
@@ -48,10 +48,8 @@ class Replicate:
         """The methods that compete in a summary."""
         rows, numbers = summary.rows, summary.numbers[gap.name]
         methods = [str(m) for m in rows.index[rows["competes"]]]
-        retrains = summary.retrains if len(summary.retrains) >= ENOUGH else (summary.reference,)
-        values = {m: _by_seed(summary.cells, m, gap) for m in (*methods, *retrains)}
-        target = np.mean([values[m] for m in retrains], axis=0)
-        errors = {m: jackknife(values[m], target) for m in methods}
+        apart = signed(summary.cells, gap.metrics, summary.retrains)
+        errors = {m: jackknife(apart[m].to_numpy(np.float64)) for m in methods}
         (original,) = numbers[rows["role"] == "baseline"].to_list() or [math.nan]
         return cls(
             name,
@@ -62,20 +60,13 @@ class Replicate:
         )
 
 
-def _by_seed(cells: pd.DataFrame, row: str, gap: AvgGap) -> Floats:
-    """(seeds, metrics) in percent, seeds in order."""
-    of_row = cells[cells["method"] == row].sort_values("seed")
-    return of_row[list(gap.metrics)].to_numpy(np.float64)
-
-
-def jackknife(values: Floats, target: Floats) -> float:
+def jackknife(apart: Floats) -> float:
     """The standard error, in points, of the Avg. Gap of a method from its seeds.
 
-    values, target: (seeds, metrics) in percent of the method and of what it is compared with. The gap of
-    the means is taken without each of the n seeds in turn; the error is sqrt((n - 1) / n * sum of squares
+    apart: (seeds, metrics), the method's signed differences from what it is compared with, in points. The gap
+    of the means is taken without each of the n seeds in turn; the error is sqrt((n - 1) / n * sum of squares
     about their mean) (Tukey, 1958). What a method shares with Retrain, the forget set, cancels in the pair.
     """
-    apart = values - target
     seeds = len(apart)
     gaps = np.abs((apart.sum(axis=0) - apart) / (seeds - 1)).mean(axis=1)
     return float(np.sqrt((seeds - 1) * np.mean((gaps - gaps.mean()) ** 2)))
@@ -83,10 +74,8 @@ def jackknife(values: Floats, target: Floats) -> float:
 
 def spearman(one: Sequence[float], two: Sequence[float]) -> float:
     """Rank correlation from -1 to 1, ties sharing their mean rank; 0 if one does not vary at all."""
-    ranks = [pd.Series(values).rank().to_numpy() for values in (one, two)]
-    off = [r - r.mean() for r in ranks]
-    size = math.sqrt(float((off[0] ** 2).sum() * (off[1] ** 2).sum()))
-    return float((off[0] * off[1]).sum()) / size if size else 0.0
+    found = float(pd.Series(one).rank().corr(pd.Series(two).rank()))
+    return 0.0 if math.isnan(found) else found
 
 
 @dataclass(frozen=True)

@@ -71,13 +71,7 @@ def ranks(summary: Summary, names: Sequence[str]) -> list[str]:
         f"5 % after Holm over all pairs). Bold: no method is known to be closer to {summary.reference}"
     )
     beside = ", ".join([str(row) for row in ok.index[~ok["competes"]]])
-    lines = [line + (f"; {beside} do not compete." if beside else ".")]
-    if gap.attack in summary.columns.pooled:
-        title = summary.columns.titles()[gap.attack]
-        lines.append(
-            f"{title} is fitted to all seeds at once, so that they err together: ranks may tell too much."
-        )
-    return lines
+    return [line + (f"; {beside} do not compete." if beside else ".")]
 
 
 def avg_gaps(summary: Summary, gaps: Sequence[AvgGap]) -> list[str]:

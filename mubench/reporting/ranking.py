@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,11 +39,13 @@ class GapDifference:
         return self.seeds >= FEWEST_SEEDS and self.p < LEVEL
 
 
-def compare_gaps(first: Floats, second: Floats) -> GapDifference:
+def compare_gaps(first: Floats, second: Floats, fit: float = 0.0) -> GapDifference:
     """The paired difference of two Avg. Gaps.
 
     first, second: each row's signed differences from Retrain in points, (seeds, metrics), of the same seeds
     in the same order. Where every class is forgotten in turn, the metrics of all classes stand side by side.
+    fit: the variance of the difference, in points squared, that the spread of the seeds does not show as they
+    share it: that of attacks which are fitted to all seeds at once. Where it is NaN, so are interval and p.
 
     A gap is g = mean over m of |d_m|, d_m the mean over the seeds; with the signs of d_m it is linear:
     g = mean over the seeds of mean_m sign(d_m) d_sm. Of both rows together this makes one number a seed,
@@ -63,14 +66,14 @@ def compare_gaps(first: Floats, second: Floats) -> GapDifference:
         return GapDifference(1, difference, *[float("nan")] * 3)
     from scipy.special import stdtr, stdtrit  # Student's t, without the second that scipy.stats takes
 
-    error = float(values.std(ddof=1)) / seeds**0.5
+    error = float(values.var(ddof=1) / seeds + fit) ** 0.5
     half = error * float(stdtrit(seeds - 1, 1 - LEVEL / 2))
     above, below = difference - _bias(first), -difference - _bias(second)
-    if error > _ROUNDING:
+    if not error <= _ROUNDING:
         p = 2 * float(stdtr(seeds - 1, -max(above, below) / error))
     else:
         p = 0.0 if max(above, below) > _ROUNDING else 1.0
-    return GapDifference(seeds, difference, above - half, half - below, min(p, 1.0))
+    return GapDifference(seeds, difference, above - half, half - below, p if math.isnan(p) else min(p, 1.0))
 
 
 def _towards(rows: Floats) -> Floats:
@@ -93,16 +96,21 @@ def _bias(rows: Floats) -> float:
     return float((error * (2 * density - 2 * t * ndtr(-t))).mean())
 
 
-def rank(rows: Mapping[str, pd.DataFrame]) -> dict[str, tuple[int, int]]:
+def rank(
+    rows: Mapping[str, pd.DataFrame], fits: Mapping[str, float] | None = None
+) -> dict[str, tuple[int, int]]:
     """The best and the worst rank that each row can have.
 
-    rows: the signed differences of each, a line per seed. Pairs are tested over the seeds that both share, at
+    rows: the signed differences of each, a line per seed. fits: of each row the variance of its gap that a
+    fit shared by all seeds adds, see `gap_fits`. Pairs are tested over the seeds that both share, at
     5 % after Holm over all pairs. A row ranks from 1 + how many are closer to Retrain to the number of rows -
     how many are farther. With fewer than three seeds nothing is closer or farther than anything.
     """
     pairs = list(combinations(rows, 2))
-    found = [compare_frames(rows[a], rows[b]) for a, b in pairs]
-    adjusted = holm([one.p if one is not None and one.seeds >= FEWEST_SEEDS else 1.0 for one in found])
+    found = [compare_frames(rows[a], rows[b], fits[a] + fits[b] if fits else 0.0) for a, b in pairs]
+    # what cannot be known tells nothing apart
+    known = [one is not None and one.seeds >= FEWEST_SEEDS and math.isfinite(one.p) for one in found]
+    adjusted = holm([one.p if one is not None and ok else 1.0 for one, ok in zip(found, known, strict=True)])
     best, worst = dict.fromkeys(rows, 1), dict.fromkeys(rows, len(rows))
     for (a, b), one, p in zip(pairs, found, adjusted, strict=True):
         if one is not None and p < LEVEL:
@@ -112,16 +120,18 @@ def rank(rows: Mapping[str, pd.DataFrame]) -> dict[str, tuple[int, int]]:
     return {row: (best[row], worst[row]) for row in rows}
 
 
-def compare_frames(first: pd.DataFrame, second: pd.DataFrame) -> GapDifference | None:
+def compare_frames(first: pd.DataFrame, second: pd.DataFrame, fit: float = 0.0) -> GapDifference | None:
     """As `compare_gaps`, of frames with a line per seed, over the seeds in both; None if there are none."""
     shared = first.index.intersection(second.index)
     if shared.empty:
         return None
-    return compare_gaps(first.loc[shared].to_numpy(float), second.loc[shared].to_numpy(float))
+    return compare_gaps(first.loc[shared].to_numpy(float), second.loc[shared].to_numpy(float), fit)
 
 
-def rank_texts(rows: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+def rank_texts(rows: Mapping[str, pd.DataFrame], fits: Mapping[str, float] | None = None) -> dict[str, str]:
     """Row -> "2", or "1-3" where it may have any of these ranks; nothing where fewer than two compete."""
     if len(rows) < 2:
         return {}
-    return {row: f"{low}" if low == high else f"{low}-{high}" for row, (low, high) in rank(rows).items()}
+    return {
+        row: f"{low}" if low == high else f"{low}-{high}" for row, (low, high) in rank(rows, fits).items()
+    }

@@ -18,7 +18,7 @@ from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 from mubench.reporting.ranking import rank_texts
 from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.target import aims, signed
-from mubench.reporting.uncertainty import at_chance, fit_variances, intervals, standard_errors
+from mubench.reporting.uncertainty import at_chance, fit_variances, gap_fits, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
 WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
@@ -98,7 +98,8 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     for m in shown.names:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
         out[f"{m}_se"] = errors[m]
-    between = intervals(whole, fit_variances(out, rows["seeds"], shown), shown, retrains)
+    fits = fit_variances(out, rows["seeds"], shown)
+    between = intervals(whole, fits, shown, retrains)
     for gap in shown.gaps:
         known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [
@@ -112,7 +113,8 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
         out[f"{gap.name}_seed_mean"], out[f"{gap.name}_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
         competing = out.index[rows["competes"] & out[gap.name].notna()]
         apart = signed(whole, gap.metrics, retrains)
-        out["rank"] = pd.Series(rank_texts({row: apart[row] for row in competing}), out.index, dtype=object)
+        ranks = rank_texts({row: apart[row] for row in competing}, gap_fits([fits], gap.metrics))
+        out["rank"] = pd.Series(ranks, out.index, dtype=object)
     out["rte"], out["rte_std"], out["rte_ratio"] = mean["rte"], std["rte"], mean["rte"] / mean["rte"][target]
     return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown, retrains), retrains)
 

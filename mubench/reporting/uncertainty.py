@@ -45,6 +45,13 @@ def fit_variances(numbers: pd.DataFrame, seeds: pd.Series[int], columns: Columns
     return out
 
 
+def gap_fits(fits: Sequence[pd.DataFrame], names: Sequence[str]) -> dict[str, float]:
+    """Of each row, the variance that `fit_variances` of these metrics, block by block, adds to its gap."""
+    count = len(fits) * len(names)
+    parts = [frame[[n for n in names if n in frame]].sum(axis=1, skipna=False) for frame in fits]
+    return {str(row): float(sum(part[row] for part in parts)) / count**2 for row in parts[0].index}
+
+
 def intervals(
     whole: pd.DataFrame, fits: pd.DataFrame, columns: Columns, retrains: Sequence[str]
 ) -> Mapping[str, list[Interval]]:

@@ -1,6 +1,7 @@
 """Commands called in this process, in an empty folder, on made-up images."""
 
 import pytest
+import reports
 from click.testing import CliRunner
 from renderings import SUITE, invoke
 
@@ -39,3 +40,23 @@ def ran(home, made_up, suite_file):
         return home / (out or "")
 
     return run
+
+
+@pytest.fixture
+def report(call, home):
+    """`report(target, *options)`: the page written, as text, with an empty store unless --store is given."""
+
+    def write(target=reports.PUBLISHED, *options):
+        code, _, err = call("report", target, "--store", home / "empty", *options, "--out", "report.html")
+        assert code == 0, err
+        return (home / "report.html").read_text(encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def failing_run(run, home, plugin_file):
+    """A run with a method that fails and one that logs, its records in the store; the folder of results."""
+    code, _, err = run("--out", home / "out", "--plugin", plugin_file(reports.MINE), change=reports.SUITE)
+    assert code == 1, err
+    return home / "out"

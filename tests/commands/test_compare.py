@@ -19,8 +19,11 @@ ROWS = {
 WAVE = np.array([-1.0, 1.0, 0.5, -0.5, 0.0, 0.0])
 
 
-def lines_of(seeds, label="", failed=(), further=0):
-    """The cells and rows of one table: Near's MIA-SVC goes up and down by `WAVE`, all else stays."""
+def lines_of(seeds, label="", failed=(), further=0, mia_se=2.0):
+    """The cells and rows of one table: Near's MIA-SVC goes up and down by `WAVE`, all else stays.
+
+    mia_se: the standard error of every row's MIA, which does not vary over the seeds.
+    """
     table = {"Retrain": ("reference", [0] * 5)}
     table |= {f"Retrain (again{f' {k}' if k > 1 else ''})": ("floor", [0] * 5) for k in range(1, further + 1)}
     cells, rows = [], []
@@ -35,7 +38,7 @@ def lines_of(seeds, label="", failed=(), further=0):
             if name in failed:
                 about |= {"status": "FAILED", "reason": "out of memory"}
             time = {"rte": 10.0, "rte_shared": False}
-            numbers = dict(zip(NAMES, values, strict=True))
+            numbers = dict(zip(NAMES, values, strict=True)) | ({"mia_se": mia_se} if mia_se else {})
             cells.append(about | numbers | time | {"changed": 1.0, "key": keys[str(seed)]})
     return cells, rows
 
@@ -111,7 +114,23 @@ def test_another_metric_by_name_or_title(compare, call):
     for name in ("avg_gap", "avg. gap"):
         said = call("compare", "Near", "Far", "--suite", "out", "--metric", name)[1]
         assert said.startswith("Near and Far cannot be told apart: their Avg. Gap differs by +0.00 points")
-        assert "MIA is fitted to all seeds at once" in said
+
+
+def test_what_all_seeds_share_of_an_attacks_error_is_in_the_interval(compare, call):
+    facts = json.loads(compare("Near", "Far", "--metric", "avg_gap", "--json")[1])
+
+    # of both rows 2 points of MIA, which is one of four metrics; nothing varies over the six seeds
+    half = stats.t.ppf(0.975, 5) * np.sqrt(2 * 2.0**2) / 4
+    assert (facts["difference"], facts["low"], facts["high"]) == pytest.approx((0.0, -half, half), abs=1e-9)
+
+
+def test_an_attack_that_does_not_tell_the_error_that_all_seeds_share_is_not_compared_by(compare):
+    code, out, err = compare("Near", "Far", "--metric", "avg_gap", mia_se=None)
+
+    assert (code, out) == (2, "")
+    assert err == (
+        "Error: Avg. Gap has an attack that is fitted to all seeds at once and does not tell its error\n"
+    )
 
 
 def test_the_headline_of_the_results_decides(compare):

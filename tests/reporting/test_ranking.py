@@ -45,6 +45,23 @@ def test_the_difference_is_that_of_gaps_of_means_also_where_signs_change_from_se
     assert found.low < found.difference < found.high
 
 
+def test_an_error_that_all_seeds_share_widens_the_interval():
+    rng = np.random.default_rng(4)
+    first, second = BOTH_SIGNS + 0.1 * rng.normal(size=(9, 4)), 2 * BOTH_SIGNS + 0.1 * rng.normal(size=(9, 4))
+    alone, shared = compare_gaps(first, second), compare_gaps(first, second, fit=2.0)
+
+    values = np.abs(first).mean(1) - np.abs(second).mean(1)
+    error = math.sqrt(values.var(ddof=1) / 9 + 2.0)
+    half = stats.t.ppf(0.975, 8) * error
+    assert shared.difference == alone.difference
+    assert (shared.low, shared.high) == pytest.approx((values.mean() - half, values.mean() + half))
+    assert shared.p == pytest.approx(2 * stats.t.sf(abs(values.mean()) / error, 8))
+    assert rank_texts(frames(a=first, b=second)) == {"a": "1", "b": "2"}
+    for unsure in (100.0, math.nan):  # an error too large, or not known, tells nothing apart
+        assert rank_texts(frames(a=first, b=second), {"a": unsure, "b": 0.0}) == {"a": "1-2", "b": "1-2"}
+    assert math.isnan(compare_gaps(first, second, fit=math.nan).p)
+
+
 def test_near_0_each_end_takes_off_the_bias_of_the_gap_it_takes_for_the_larger():
     noise = np.array([-1.0, 1.0, -1.0, 1.0])[:, None]
     error = math.sqrt(4 / 3 / 4)

@@ -11,6 +11,7 @@ from mubench.reporting.classes import summarise_classes
 from mubench.reporting.formats import latex, markdown
 from mubench.reporting.intervals import gap_interval
 from mubench.reporting.summary import summarise
+from mubench.reporting.uncertainty import gap_fits
 
 METRICS = ["ua", "ra", "ta", "mia"]
 
@@ -154,3 +155,14 @@ def test_over_seeds_fitted_one_by_one_the_accuracy_is_averaged_and_its_error_sta
     )
     # 52 with an error of 1, and not of 1 / sqrt(5): the seeds share images.
     assert summarise(cells).numbers["mia_svc_at_chance"].tolist() == [1]
+
+
+def test_the_fit_of_a_gap_is_that_of_the_mean_over_metrics_and_blocks():
+    one = pd.DataFrame({"ua": [0.0, 0.0], "mia": [8.0, 16.0]}, index=["FT", "GA"])
+    two = pd.DataFrame({"ua": [0.0, 0.0], "mia": [24.0, math.nan]}, index=["FT", "GA"])
+
+    assert gap_fits([one], ("ua", "mia")) == {"FT": 2.0, "GA": 4.0}
+    assert gap_fits([one], ("auc",)) == {"FT": 0.0, "GA": 0.0}  # computed seed by seed, without a column
+    both = gap_fits([one, two], ("ua", "mia"))
+    assert both["FT"] == 2.0  # (8 + 24) / (2 * 2) ** 2
+    assert math.isnan(both["GA"])
