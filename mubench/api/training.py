@@ -98,6 +98,16 @@ def cosine(total: int, floor: float = 0.0) -> Schedule:
     return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total) / total)) / 2
 
 
+def schedule_of(recipe: Recipe, steps_per_epoch: int) -> Schedule:
+    """The recipe's schedule, in steps: milestones or a half cosine, after a rise in a straight line."""
+    rise = recipe.warmup * steps_per_epoch
+    if recipe.schedule == "cosine":
+        fall = cosine(recipe.epochs * steps_per_epoch - rise)
+        return lambda step: (step + 1) / rise if step < rise else fall(step - rise)
+    steps = multistep(recipe.milestones, recipe.gamma, steps_per_epoch)
+    return lambda step: steps(step) * ((step + 1) / rise if step < rise else 1.0)
+
+
 def train(model: nn.Module, images: ImageSet, recipe: Recipe) -> None:
     """Train `model` in place by the recipe that Original and Retrain share."""
     fit = Step(
@@ -106,7 +116,7 @@ def train(model: nn.Module, images: ImageSet, recipe: Recipe) -> None:
         recipe.lr,
         momentum=recipe.momentum,
         decay=recipe.decay,
-        schedule=multistep(recipe.milestones, recipe.gamma, images.batches),
+        schedule=schedule_of(recipe, images.batches),
     )
     for x, y in images.epochs(recipe.epochs):
         fit(x, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from mubench.datasets._official import official_files
 IMAGES = ImageSpec((3, 32, 32), 10, padding=4, flip=True)
 IMAGES_100 = replace(IMAGES, classes=100)
 
+# What is done to a training image: a random crop with padding 4 and a flip, the flip alone, or nothing.
+Augmentation = Literal["crop+flip", "flip", "none"]
 
-def _cifar(kind: str, name: str) -> Raw:
+
+def _cifar(kind: str, name: str, augmentation: Augmentation) -> Raw:
     from torchvision import datasets
 
     official: Any = getattr(datasets, kind)
@@ -34,18 +37,18 @@ def _cifar(kind: str, name: str) -> Raw:
         np.array([*train.targets, *test.targets], dtype=np.int64),
         np.arange(len(images)) >= len(train.data),
         tuple(train.classes),
-        padding=IMAGES.padding,
-        flip=IMAGES.flip,
+        padding=IMAGES.padding if augmentation == "crop+flip" else 0,
+        flip=augmentation != "none",
     )
 
 
 @dataset("cifar10", title="CIFAR-10", images=IMAGES)
-def cifar10() -> Raw:
-    """50,000 training and 10,000 test images of ten classes; random crop with padding 4, and flip."""
-    return _cifar("CIFAR10", "cifar10")
+def cifar10(*, augmentation: Augmentation = "crop+flip") -> Raw:
+    """50,000 training and 10,000 test images of ten classes; augmentation of training images: "crop+flip", "flip" or "none"."""
+    return _cifar("CIFAR10", "cifar10", augmentation)
 
 
 @dataset("cifar100", title="CIFAR-100", images=IMAGES_100)
-def cifar100() -> Raw:
-    """50,000 training and 10,000 test images of a hundred classes; random crop with padding 4, and flip."""
-    return _cifar("CIFAR100", "cifar100")
+def cifar100(*, augmentation: Augmentation = "crop+flip") -> Raw:
+    """50,000 training and 10,000 test images of a hundred classes; augmentation of training images: "crop+flip", "flip" or "none"."""
+    return _cifar("CIFAR100", "cifar100", augmentation)

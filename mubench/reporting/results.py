@@ -32,6 +32,8 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
     counts = f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test"
     recipe = suite.original
     steps = f", lr divided at {recipe.milestones}" if recipe.milestones else ""
+    steps += ", along a half cosine" if recipe.schedule == "cosine" else ""
+    steps += f", after {recipe.warmup} epochs of warm-up" if recipe.warmup else ""
     notes = [
         *_legacy_note(plan, split.partition),
         *([f"Profile: {overrides['profile']}."] if "profile" in overrides else []),

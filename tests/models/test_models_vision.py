@@ -28,7 +28,7 @@ def net(name, stats=RGB, classes=10, seed=0):
         ("resnet50", 10, 23_520_842),
         ("resnet20", 10, 272_474),
         ("resnet8", 10, 78_042),
-        ("resnet8x2", 10, 308_650),
+        ("resnet8x2-s2", 10, 308_650),
         ("vgg16-bn", 10, 14_728_266),
     ],
 )
