@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +53,18 @@ def official_files(
             fetch(root)
             check(absent)
         except (OSError, RuntimeError) as error:
-            raise missing(name, source, root / place, error) from None
+            raise missing(name, source, root / place, error, absent if len(absent) < len(files) else []) from None
     return root
 
 
-def missing(name: str, source: str, place: Path, error: Any) -> UsageError:
-    """What to say when a dataset is neither here nor to be had."""
+def missing(
+    name: str, source: str, place: Path, error: Any, absent: Sequence[str] = ()
+) -> UsageError:
+    """What to say when a dataset, or only the files `absent` of it, is neither here nor to be had."""
     text = str(error).strip().splitlines()
     reason = f" ({text[0]})" if text else ""
+    lacks = "is not here" if not absent else f"lacks {', '.join(Path(path).name for path in absent)}"
     return UsageError(
-        f"the dataset {name!r} is not here and could not be downloaded{reason}. Get {source} and unpack it "
+        f"the dataset {name!r} {lacks} and could not be downloaded{reason}. Get {source} and unpack it "
         f"so that {place} exists, or name the folder that holds it by --data-root or MUBENCH_DATA"
     )

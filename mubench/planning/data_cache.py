@@ -161,7 +161,10 @@ def _decode(spec: DatasetSpec, arguments: Mapping[str, Any], folder: Path, verif
         saved = _cached(folder, verify)
         if saved is None:
             saved = _fresh(spec, arguments)
-            _write(*saved, folder)
+            try:
+                _write(*saved, folder)
+            except OSError as error:  # such as a full disk: decoded for this process alone
+                print(f"{folder}: {error.strerror}; the decoded images are not kept", file=sys.stderr)  # noqa: T201
     return saved
 
 

@@ -12,7 +12,7 @@ from mubench import Step, cross_entropy_loss
 from mubench.api.cost import Ledger
 from mubench.api.images import Augmentation, ImageSet
 from mubench.api.recipe import Recipe
-from mubench.api.training import cosine, multistep, train
+from mubench.api.training import cosine, multistep, schedule_of, train
 from mubench.discovery.find import Catalogue
 from mubench.discovery.models import build
 from mubench.running.contract import differing
@@ -229,3 +229,45 @@ def test_train_follows_the_recipe(model):
     assert all(
         torch.allclose(p, q, atol=1e-5) for p, q in zip(model.parameters(), twin.parameters(), strict=True)
     )
+
+
+def _rates(steps_per_epoch=4, **keys):
+    recipe = Recipe(**keys)
+    factor = schedule_of(recipe, steps_per_epoch)
+    return [factor(step) for step in range(recipe.epochs * steps_per_epoch)]
+
+
+def test_the_cosine_schedule_rises_in_a_straight_line_and_falls_to_zero():
+    rates = _rates(epochs=6, schedule="cosine", warmup=2)
+
+    assert rates[:8] == pytest.approx([k / 8 for k in range(1, 9)])
+    assert rates[8:] == pytest.approx([(1 + math.cos(math.pi * k / 16)) / 2 for k in range(16)])
+
+
+def test_milestones_and_a_warm_up_go_together():
+    rates = _rates(epochs=6, milestones=[4], warmup=1)
+
+    assert rates == pytest.approx([0.25, 0.5, 0.75] + [1.0] * 13 + [0.1] * 8)
+    assert _rates(epochs=6, milestones=[4])[:4] == [1.0] * 4
+
+
+def test_a_recipe_without_a_schedule_reads_and_writes_as_before_there_were_any():
+    assert Recipe().model_dump() == {
+        "epochs": 182, "lr": 0.1, "momentum": 0.9, "decay": 5e-4, "milestones": [91, 136], "gamma": 0.1
+    }  # fmt: skip
+    wave = Recipe(epochs=9, schedule="cosine", warmup=1)
+    assert wave.milestones == []
+    assert Recipe(**wave.model_dump()) == wave
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"schedule": "cosine", "milestones": [5]}, "has no milestones"),
+        ({"epochs": 3, "milestones": [], "warmup": 3}, "warmup = 3 leaves nothing of 3 epochs"),
+        ({"schedule": "linear"}, "schedule"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(keys, said):
+    with pytest.raises(ValueError, match=said):
+        Recipe(**keys)

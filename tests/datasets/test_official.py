@@ -1,5 +1,6 @@
 """Official files: read as they are, refused when they are not what they should be, asked for when absent."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -144,8 +145,12 @@ def test_a_foreign_batch_is_refused_before_it_is_unpickled(root, offline, tmp_pa
         load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache")
 
 
-def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
-    """Batches with made-up pixels, and torchvision told that their digests are the official ones."""
+@pytest.fixture
+def batches(root, monkeypatch):
+    """CIFAR-10's files with made-up pixels, and torchvision told that their digests are the official ones.
+
+    File name -> (pixels, labels), in the official order.
+    """
     from torchvision.datasets import CIFAR10
 
     rng = np.random.default_rng(0)
@@ -166,20 +171,68 @@ def test_cifar10_in_the_official_layout(root, offline, tmp_path, monkeypatch):
     train = [batch(f"data_batch_{i}") for i in range(1, 6)]
     monkeypatch.setattr(CIFAR10, "train_list", train)
     monkeypatch.setattr(CIFAR10, "test_list", [batch("test_batch")])
-    classes = [f"class {k}" for k in range(10)]
-    name, md5 = write("batches.meta", {"label_names": classes})
+    name, md5 = write("batches.meta", {"label_names": [f"class {k}" for k in range(10)]})
     monkeypatch.setattr(CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
+    return made
 
+
+def test_cifar10_in_the_official_layout(batches, offline, tmp_path):
     raw = load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache").raw
 
     assert np.array_equal(
-        raw.images.reshape(120, 3072), np.concatenate([pixels for pixels, _ in made.values()])
+        raw.images.reshape(120, 3072), np.concatenate([pixels for pixels, _ in batches.values()])
     )
-    assert raw.labels.tolist() == [label for _, labels in made.values() for label in labels]
+    assert raw.labels.tolist() == [label for _, labels in batches.values() for label in labels]
     assert raw.test.sum() == 20
     assert raw.test[100:].all()
-    assert raw.classes == tuple(classes)
+    assert raw.classes == tuple(f"class {k}" for k in range(10))
     assert DATASETS["cifar10"].images == raw.spec == ImageSpec((3, 32, 32), 10, padding=4, flip=True)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "padding", "flip"), [("crop+flip", 4, True), ("flip", 0, True), ("none", 0, False)]
+)
+def test_how_cifar10_is_augmented_is_an_option(batches, offline, tmp_path, augmentation, padding, flip):
+    spec, cache = DATASETS["cifar10"], tmp_path / "cache"
+    plain = load_dataset(spec, {}, cache)
+    chosen = load_dataset(spec, {"augmentation": augmentation}, cache)
+
+    assert (chosen.raw.padding, chosen.raw.flip) == (padding, flip)
+    assert np.array_equal(chosen.raw.images, plain.raw.images)
+    assert (chosen.digest == plain.digest) is (augmentation == "crop+flip")  # records of both are told apart
+    with pytest.raises(UsageError, match="augmentation"):
+        load_dataset(spec, {"augmentation": "mixup"}, cache)
+
+
+def test_a_missing_batch_is_named(batches, root, offline, tmp_path):
+    (root / "cifar-10-batches-py" / "data_batch_3").unlink()
+
+    with pytest.raises(UsageError, match=r"'cifar10' lacks data_batch_3 and could not be downloaded"):
+        load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("harm", [lambda data: data[:-1], lambda data: data + b"\0", lambda _: b""])
+def test_a_truncated_or_changed_batch_is_named(batches, root, offline, tmp_path, harm):
+    batch = root / "cifar-10-batches-py" / "test_batch"
+    batch.write_bytes(harm(batch.read_bytes()))
+
+    with pytest.raises(UsageError, match=r"test_batch: this is not the official file .* truncated"):
+        load_dataset(DATASETS["cifar10"], {}, tmp_path / "cache")
+
+
+def test_without_room_for_the_decoded_images_they_are_used_and_not_kept(
+    batches, offline, tmp_path, monkeypatch, capsys
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    cache = tmp_path / "cache"
+    raw = load_dataset(DATASETS["cifar10"], {}, cache).raw
+
+    assert np.array_equal(raw.images[:20].reshape(20, 3072), batches["data_batch_1"][0])
+    assert "No space left on device; the decoded images are not kept" in capsys.readouterr().err
+    assert [path.name for path in cache.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_cifar100_has_its_fine_labels(root, offline, tmp_path, monkeypatch):
