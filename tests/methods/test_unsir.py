@@ -26,7 +26,7 @@ def test_adams_first_step_by_hand_on_a_linear_model(lab, start):
         gain = torch.eye(3)[y] - model(z * model.std + model.mean).softmax(1)
         slope = (gain @ model.head.weight).view_as(z) / 6 + 2 * 0.01 * z / 6
 
-    found = worsened(model, z, y, 1, 0.1, 0.01)
+    found = worsened(model, z, y, 1, 0.01)
 
     expected = (z - 0.1 * slope.sign()) * model.std + model.mean
     clear = slope.abs() > 1e-5
@@ -34,12 +34,26 @@ def test_adams_first_step_by_hand_on_a_linear_model(lab, start):
     torch.testing.assert_close(found[clear], expected[clear], atol=1e-4, rtol=1e-3)
 
 
+def test_noise_is_what_torchs_adam_finds(lab, start):
+    z, y = start
+    model, free = lab().model().eval(), start[0].clone().requires_grad_()
+    adam = torch.optim.Adam([free], 0.1)
+    for _ in range(10):
+        adam.zero_grad()
+        (0.1 * free.square().sum((1, 2, 3)).mean() - cross_entropy(model(free * 0.3 + 0.5), y)).backward()
+        adam.step()
+
+    found = worsened(model, z, y, 10, 0.1)
+
+    torch.testing.assert_close(found, (free * 0.3 + 0.5).detach(), atol=1e-4, rtol=1e-3)
+
+
 def test_noise_gets_worse_for_its_class_and_larger_without_a_penalty(lab, start):
     z, y = start
     model = lab().model().eval()
     state = {n: t.clone() for n, t in model.state_dict().items()}
 
-    first, free, tied = (worsened(model, z, y, n, 0.1, p) for n, p in ((0, 0.0), (25, 0.0), (25, 100.0)))
+    first, free, tied = (worsened(model, z, y, n, p) for n, p in ((0, 0.0), (25, 0.0), (25, 100.0)))
 
     torch.testing.assert_close(first, z * model.std + model.mean)
     with torch.no_grad():
