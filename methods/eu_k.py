@@ -7,7 +7,7 @@ from .cf_k import SEARCH, cf_k, last_layers
 
 @method("EU-k", sees="retain", cite="Goel et al. 2022", search=SEARCH)
 def eu_k(model: Classifier, task: Task, *, epochs: int = 10, lr: float = 0.01, k: int = 1) -> None:
-    """CF-k after the last k layers have got fresh weights: they never saw D_f, the frozen ones did.
+    """min CE over D_r in the last k layers alone, from fresh weights; only the frozen ones ever saw D_f.
 
     epochs: 10, lr: in [1e-4, 1e-1], where it is searched (later comparisons under the protocol of FT; Goel
     et al. train as long as the original was, 62 epochs). lr: 0.01 (code of SCRUB's authors). k: as in CF-k.

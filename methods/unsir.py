@@ -61,10 +61,10 @@ def unsir(
     noise_ratio) + epochs_repair).
     """
     model.eval()
-    y = task.forget.labels.unique().repeat_interleave(noise)
+    y = torch.unique(task.forget.labels).repeat_interleave(noise)
     ((image, _),) = islice(task.retain.plain(batch_size=1), 1)
     z = torch.randn(len(y), *image.shape[1:], generator=task.rng, device=task.device)
-    batches = zip(z.split(noise), y.split(noise), strict=True)
+    batches = zip(torch.split(z, noise), torch.split(y, noise), strict=True)
     x = torch.cat([worsened(model, zs, ys, noise_steps, penalty) for zs, ys in batches])
     some = math.ceil(retain_share * task.retain.batches)
 
