@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from mubench import Classifier, Step, Task, cross_entropy_loss, log_uniform, method
+from mubench import Classifier, Step, Task, choice, cross_entropy_loss, log_uniform, method
 
 
 def worsened(model: Classifier, z: Tensor, y: Tensor, steps: int, penalty: float) -> Tensor:
@@ -31,7 +31,12 @@ def worsened(model: Classifier, z: Tensor, y: Tensor, steps: int, penalty: float
     sees=("forget", "retain"),
     cite="Tarun et al. 2023",
     scenarios=["class"],
-    search={"lr_impair": log_uniform(1e-3, 2e-1), "lr_repair": log_uniform(1e-3, 1e-1)},
+    search={
+        "epochs_impair": choice(1, 10, 30),
+        "epochs_repair": choice(1, 5, 20),
+        "lr_impair": log_uniform(1e-3, 0.5),
+        "lr_repair": log_uniform(1e-3, 1e-1),
+    },
 )
 def unsir(
     model: Classifier,
@@ -51,14 +56,14 @@ def unsir(
 
     Forgets whole classes c; noise stands for each, and no image of D_f is read. epochs_impair,
     epochs_repair: 1, 1. lr_impair, lr_repair: 0.02, 0.01 (authors' notebook, where they are Adam's; here
-    SGD with momentum 0.9, no weight decay); searched up to 0.2 and 0.1. retain_share: D_r's share in an
-    epoch, 0.2 (notebook: 1,000 of 5,000 images a class, the same for both phases; here drawn anew), rounded
-    up to whole batches. noise, noise_steps: 32 images a class and 25 steps (the SSD benchmark; notebook:
-    256 and 40), from N(0, 1) in the normalised space, unclipped. penalty: 0.1 (both, as Adam's rate).
-    noise_ratio: noise images for each of D_r in a batch, 0.64 (notebook: 5,120 to 8,000 with one class; it
-    labels all noise as class 0). theta_o is in eval mode for the noise (public code: as it was left), in
-    train mode later. Cost: classes x noise x noise_steps + retain_share x n_r x (epochs_impair x (1 +
-    noise_ratio) + epochs_repair).
+    SGD with momentum 0.9, no weight decay); searched up to 0.5 and 0.1; epochs up to 30 and 20, for an
+    epoch of few batches. retain_share: D_r's share in an epoch, 0.2 (notebook: 1,000 of 5,000 images a
+    class, the same for both phases; here drawn anew), rounded up to whole batches. noise, noise_steps: 32
+    images a class and 25 steps (the SSD benchmark; notebook: 256 and 40), from N(0, 1) in the normalised
+    space, unclipped. penalty: 0.1 (both, as Adam's rate). noise_ratio: noise images for each of D_r in a
+    batch, 0.64 (notebook: 5,120 to 8,000 with one class; it labels all noise as class 0). theta_o is in
+    eval mode for the noise (public code: as it was left), in train mode later. Cost: classes x noise x
+    noise_steps + retain_share x n_r x (epochs_impair x (1 + noise_ratio) + epochs_repair).
     """
     model.eval()
     y = torch.unique(task.forget.labels).repeat_interleave(noise)
