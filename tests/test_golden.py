@@ -213,22 +213,26 @@ def test_metrics():
 
 def parameters(spec):
     """One epoch of everything, at a rate that moves a small model."""
-    short = {"lr": 0.01, "lr_kl": 0.01, "lr_push": 0.01, "samples": 20}
+    short = {"lr": 0.01, "lr_kl": 0.01, "lr_push": 0.01, "samples": 20, "noise_steps": 3}
     epochs = {p.name: 1 for p in spec.parameters if p.name.startswith("epochs")}
     return epochs | {p.name: short[p.name] for p in spec.parameters if p.name in short}
 
 
-def test_methods(bench):
-    methods = Catalogue().methods
+@pytest.mark.parametrize("scenario", ["random", "class"])
+def test_methods(bench, scenario):
+    """All that forget at random, and by class those that do nothing else."""
+    random = scenario == "random"
+    methods = {n: s for n, s in Catalogue().methods.items() if random == ("random" in s.scenarios)}
     options = {name: parameters(spec) for name, spec in methods.items()}
     tables = [
         f"[methods.{json.dumps(n)}]\n" + "".join(f"{k} = {v}\n" for k, v in o.items())
         for n, o in options.items()
     ]
 
-    _, outcomes, store = bench(tables="".join(tables), drop=("methods",))
+    change = "" if random else 'forget = { scenario = "class", class = 1 }'
+    _, outcomes, store = bench(change, tables="".join(tables), drop=("methods",))
 
-    results = {name: store.get(o.cell.key).outputs() for (name, _, _), o in outcomes.items() if name}
+    results = {n: store.get(o.cell.key).outputs() for (n, _, _), o in outcomes.items() if n in methods}
     assert results.keys() == methods.keys()
     means = {
         f"method {name}": {s: outputs.logits[s].mean(0).tolist() for s in ("forget", "retain")}
