@@ -1,12 +1,14 @@
 """SFRon: adaptive ascent on salient weights amid fitting of the rest (Huang et al., 2024)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mubench import Classifier, Task, cosine, cross_entropy_loss, log_uniform, method, squared_gradients
 
-Tensors = list[Tensor]
+Tensors = Sequence[Tensor]
 
 
 def adaptive_loss(model: Classifier, x: Tensor, y: Tensor, lam: float) -> Tensor:
@@ -78,4 +80,4 @@ def saliency_forgetting(
             masked = clipped([m * g for m, g in zip(mask, slopes, strict=True)], max_norm)
             descend(weights, velocity, masked, lr * fall(step))
         slopes = torch.autograd.grad(cross_entropy_loss(model, x, y), weights)
-        descend(weights, velocity, list(slopes), lr * fall(step))
+        descend(weights, velocity, slopes, lr * fall(step))
