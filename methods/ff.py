@@ -34,10 +34,11 @@ def fisher_forgetting(
     """theta_u = theta_o + n, n ~ N(0, alpha / F), F the diagonal Fisher of D_r over all K labels.
 
     alpha: 1e-7 (DELETE's script for this code on CIFAR-10; the Sparse code's authors advise about 1e-9,
-    SSD's port takes 1e-6, the 0.2 of the code destroys the model); searched in [1e-9, 1e-5]. batch: images whose mean
-    gradient is squared, 32 (SalUn's port); 1 is the Fisher of the paper. clear_class: a class that D_r
-    lacks starts from a head row of 0 with variance 1e-3, as the public code has it. That code does so by the
-    number of forgotten images, so that 10 % of CIFAR-10 cost a class too; here only an absent class.
+    SSD's port takes 1e-6, the 0.2 of the code destroys the model); searched in [1e-9, 1e-5]. batch:
+    images whose mean gradient is squared, 32 (SalUn's port); 1 is the Fisher of the paper. clear_class: a
+    class that D_r lacks starts from a head row of 0 with variance 1e-3, as the public code has it. That
+    code goes by the number of forgotten images, so that 10 % of CIFAR-10 cost a class too; here only an
+    absent class counts.
     The paper's theory scales the noise by F^(-1/4); this is the code's F^(-1/2), with its limits.
     Eval mode; neither augmentation nor BatchNorm statistics are involved. Cost: K x n_r, one shot.
     """
