@@ -14,6 +14,7 @@ from mubench.version import __version__
 if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
+    from mubench.api.fisher import squared_gradients
     from mubench.api.images import ImageSet
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
@@ -44,6 +45,7 @@ _HOME = {
     "model": "model",
     "saliency": "masks",
     "soft": "masks",
+    "squared_gradients": "fisher",
     "train": "training",
 }
 
@@ -68,6 +70,7 @@ __all__ = [
     "model",
     "saliency",
     "soft",
+    "squared_gradients",
     "train",
 ]
 
