@@ -53,13 +53,13 @@ def official_files(
             fetch(root)
             check(absent)
         except (OSError, RuntimeError) as error:
-            raise missing(name, source, root / place, error, absent if len(absent) < len(files) else []) from None
+            raise missing(
+                name, source, root / place, error, absent if len(absent) < len(files) else []
+            ) from None
     return root
 
 
-def missing(
-    name: str, source: str, place: Path, error: Any, absent: Sequence[str] = ()
-) -> UsageError:
+def missing(name: str, source: str, place: Path, error: Any, absent: Sequence[str] = ()) -> UsageError:
     """What to say when a dataset, or only the files `absent` of it, is neither here nor to be had."""
     text = str(error).strip().splitlines()
     reason = f" ({text[0]})" if text else ""

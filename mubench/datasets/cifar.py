@@ -44,11 +44,17 @@ def _cifar(kind: str, name: str, augmentation: Augmentation) -> Raw:
 
 @dataset("cifar10", title="CIFAR-10", images=IMAGES)
 def cifar10(*, augmentation: Augmentation = "crop+flip") -> Raw:
-    """50,000 training and 10,000 test images of ten classes; augmentation of training images: "crop+flip", "flip" or "none"."""
+    """50,000 training and 10,000 test images of ten classes.
+
+    augmentation: what is done to a training image, "crop+flip", "flip" or "none".
+    """
     return _cifar("CIFAR10", "cifar10", augmentation)
 
 
 @dataset("cifar100", title="CIFAR-100", images=IMAGES_100)
 def cifar100(*, augmentation: Augmentation = "crop+flip") -> Raw:
-    """50,000 training and 10,000 test images of a hundred classes; augmentation of training images: "crop+flip", "flip" or "none"."""
+    """50,000 training and 10,000 test images of a hundred classes.
+
+    augmentation: what is done to a training image, "crop+flip", "flip" or "none".
+    """
     return _cifar("CIFAR100", "cifar100", augmentation)
