@@ -26,7 +26,7 @@ class Recipe(Strict):
     """How originals and Retrain are trained: SGD whose learning rate follows a schedule.
 
     schedule: "steps" multiplies `lr` by `gamma` at each of the `milestones` (epochs); "cosine" lowers it to 0
-    along a half cosine and has no milestones. warmup: epochs in which it first rises from 0 in a straight line.
+    along a half cosine and has no milestones. warmup: epochs in which it first rises from 0 in a line.
     """
 
     epochs: int = Field(182, ge=1, le=1_000_000)
