@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
     from mubench.api.images import ImageSet
+    from mubench.api.mask import mask
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
     from mubench.api.metric import metric
@@ -39,6 +40,7 @@ _HOME = {
     "dataset": "dataset",
     "largest": "masks",
     "log_uniform": "parameter",
+    "mask": "mask",
     "method": "method",
     "metric": "metric",
     "model": "model",
@@ -63,6 +65,7 @@ __all__ = [
     "dataset",
     "largest",
     "log_uniform",
+    "mask",
     "method",
     "metric",
     "model",

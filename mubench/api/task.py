@@ -7,8 +7,9 @@ could import its way around this; the check catches accidents, not malice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mubench.api.images import ImageSet
     from mubench.api.method import MethodSpec
     from mubench.api.recipe import Recipe
+    from mubench.api.spec import Spec
 
 
 class Task:
@@ -57,6 +59,14 @@ class Task:
                 f"@method({self._name!r}, sees=...) must name {name!r}"
             )
         return self._sets[name]
+
+    def seen_by(self, spec: Spec, sees: Collection[str]) -> Task:
+        """The same task, streams and ledger for another plugin, with the sets that it declares alone."""
+        twin = copy(self)
+        twin._name = spec.name
+        twin._sets = {name: s for name, s in self._sets.items() if name in sees}
+        twin.notes, twin.aside_seconds = {}, 0.0
+        return twin
 
     @property
     def forget(self) -> ImageSet:

@@ -95,12 +95,34 @@ class IndicesForget(Strict):
 Forget = Annotated[RandomForget | ClassForget | IndicesForget, Field(discriminator="scenario")]
 
 
+class Part(Strict):
+    """A mask or a method that a variant names, and the parameters to change."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+def _part(value: Any) -> Any:
+    """A name alone is a part at its defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Variant(Strict):
-    """A row without a file: another row's method with some parameters changed."""
+    """A row without a file: a method with some parameters changed.
+
+    mask: laid over every update of the method. then: a method that goes on from the result, without it.
+    """
 
     name: Name
     base: str
     parameters: dict[str, Any] = {}
+    mask: Annotated[Part | None, BeforeValidator(_part)] = None
+    then: Annotated[Part | None, BeforeValidator(_part)] = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A part that is not named is not a fact: manifests that were written before stay the same."""
+        return {key: value for key, value in plain(self).items() if value is not None}
 
 
 class Suite(Strict):
@@ -225,6 +247,8 @@ def _keys_at(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "original": Recipe,
         "variants": Variant,
+        "mask": Part,
+        "then": Part,
         "random": RandomForget,
         "class": ClassForget,
         "indices": IndicesForget,
