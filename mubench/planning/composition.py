@@ -14,7 +14,8 @@ from mubench.api.method import MethodSpec, Role, SetSeen
 from mubench.discovery.find import Catalogue
 from mubench.discovery.source import takes_steps
 from mubench.errors import UsageError, error_context
-from mubench.planning.suite import Suite, Variant
+from mubench.planning.suite import Suite
+from mubench.planning.variant import Variant
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.cell import again
 from mubench.planning.composition import PLAIN, Composition, compose
-from mubench.planning.suite import Suite, Variant
+from mubench.planning.suite import Suite
+from mubench.planning.variant import Variant
 
 # From the top of the table to its bottom.
 ROLES = ("reference", "baseline", "floor", "method")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -28,6 +27,7 @@ from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, quote, suggest_file, suggestion, unknown
 from mubench.paper import settings
 from mubench.planning.plain import check_plain
+from mubench.planning.variant import Name, Part, Variant
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -38,15 +38,6 @@ EVERY: Final = "all"
 MEAN: Final = "mean"
 # The headline attack of a suite that names none: on few images, the threshold attack's threshold is noise.
 HEADLINE: Final = "mia_svc"
-
-
-def _name(value: str) -> str:
-    if not value.strip() or value != value.strip():
-        raise ValueError("a name is not blank and neither begins nor ends with a blank")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
 
 
 def _count(value: Any) -> Any:
@@ -93,36 +84,6 @@ class IndicesForget(Strict):
 
 
 Forget = Annotated[RandomForget | ClassForget | IndicesForget, Field(discriminator="scenario")]
-
-
-class Part(Strict):
-    """A mask or a method that a variant names, and the parameters to change."""
-
-    name: str
-    parameters: dict[str, Any] = {}
-
-
-def _part(value: Any) -> Any:
-    """A name alone is a part at its defaults."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-class Variant(Strict):
-    """A row without a file: a method with some parameters changed.
-
-    mask: laid over every update of the method. then: a method that goes on from the result, without it.
-    """
-
-    name: Name
-    base: str
-    parameters: dict[str, Any] = {}
-    mask: Annotated[Part | None, BeforeValidator(_part)] = None
-    then: Annotated[Part | None, BeforeValidator(_part)] = None
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A part that is not named is not a fact: manifests that were written before stay the same."""
-        return {key: value for key, value in plain(self).items() if value is not None}
 
 
 class Suite(Strict):

@@ -22,7 +22,7 @@ class _Part:
 
     def __init__(self, spec: MethodSpec | MaskSpec, parameters: dict[str, Any] | None, task: Task) -> None:
         self.name, self._function, self._parameters = spec.name, load_function(spec), parameters or {}
-        self.task = task.seen_by(spec, spec.sees)
+        self.task = task.seen_by(spec)
 
     def __call__(self, model: nn.Module) -> Any:
         return self._function(model, self.task, **self._parameters)

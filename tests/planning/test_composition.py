@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from mubench.cli import main
 from mubench.discovery.find import Catalogue
 from mubench.discovery.source import takes_steps
-from mubench.planning.suite import Variant
+from mubench.planning.variant import Variant
+from mubench.reporting.results import from_plan
 
 PLUGIN = """
 from mubench import mask
@@ -60,7 +61,10 @@ def planned(bench, plugin_file):
             "variant 'row': mask 'soft'. Did you mean 'kappa'?",
         ),
         ('base = "GA"\nthen = { name = "FT", parameters = { lr = "x" } }', "variant 'row': then 'FT': lr"),
-        ('base = "GA"\nmask = { nam = "soft" }', "unknown key 'variants.0.mask.nam'. Did you mean 'name'?"),
+        (
+            'base = "GA"\nmask = { name = "soft", parameter = {} }',
+            "unknown key 'variants.0.mask.parameter'. Did you mean 'parameters'?",
+        ),
         ('base = "GA"\nmask = 3', "variants.0.mask: "),
         ('base = "GA"\nthen = ["FT"]', "variants.0.then: "),
     ],
@@ -88,7 +92,18 @@ def test_a_plain_row_has_the_facts_it_had(planned, monkeypatch):
     names = {"original", "split", "forgotten", "method", "parameters", "seed", "run"}
     assert len(seen) == 4
     assert all(facts.keys() == names for facts in seen)
-    assert Variant(name="a", base="FT").model_dump() == {"name": "a", "base": "FT", "parameters": {}}
+    plain = Variant(name="a", base="FT")
+    assert (plain.model_dump(), plain.words) == ({"name": "a", "base": "FT", "parameters": {}}, "")
+
+
+def test_the_table_says_what_a_row_is_put_together_of(planned):
+    plan = planned('base = "GA"\nmask = "mine"\nthen = { name = "FT", parameters = { epochs = 2 } }')
+
+    manifest = from_plan(plan, "tiny", {})
+
+    assert "row: GA under the mask mine, then FT." in manifest.notes
+    (row,) = (row for row in manifest.rows if row.name == "row")
+    assert row.parameters == {"epochs": 5, "lr": 5e-4, **plan.rows[-1].composition.shown}
 
 
 def test_each_part_and_its_options_decide_the_key(planned):

@@ -133,7 +133,7 @@ WRONG = {
     "reads": (
         '@mask("wrong")\ndef wrong(model, task):\n    task.forget',
         "PermissionError: wrong reads task.forget without declaring it: "
-        "@method('wrong', sees=...) must name 'forget' (mine.py, line 9)",
+        "@mask('wrong', sees=...) must name 'forget' (mine.py, line 9)",
     ),
     "lacks": (
         '@mask("wrong")\ndef wrong(model, task):\n    return {}',
