@@ -6,13 +6,11 @@ over a module that holds the model finds it too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from mubench.api.training import Mask
 
 # The attribute of a module that holds the mask and the module's place in the model.
 _MARK = "_row_mask"
@@ -21,7 +19,7 @@ _MARK = "_row_mask"
 class RowMask:
     """A mask with the weights that it was made for. `used`: whether a Step has found it."""
 
-    def __init__(self, name: str, entries: Mask, model: nn.Module) -> None:
+    def __init__(self, name: str, entries: Mapping[str, Tensor], model: nn.Module) -> None:
         """Check the mask called `name` against the trainable parameters of `model`, and lay it on them.
 
         Raises ValueError, naming the mask, if an entry is missing, of another shape or outside [0, 1].
