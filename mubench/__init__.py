@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mubench.api.dataset import ImageSpec, Raw, dataset
     from mubench.api.fisher import squared_gradients
     from mubench.api.images import ImageSet
+    from mubench.api.mask import mask
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
     from mubench.api.metric import metric
@@ -40,6 +41,7 @@ _HOME = {
     "dataset": "dataset",
     "largest": "masks",
     "log_uniform": "parameter",
+    "mask": "mask",
     "method": "method",
     "metric": "metric",
     "model": "model",
@@ -65,6 +67,7 @@ __all__ = [
     "dataset",
     "largest",
     "log_uniform",
+    "mask",
     "method",
     "metric",
     "model",

@@ -269,10 +269,10 @@ def report(**chosen: Any) -> None:
 
 
 @main.command("list")
-@click.argument("what", metavar="methods|metrics|datasets|models|suites")
+@click.argument("what", metavar="methods|masks|metrics|datasets|models|suites")
 @options("plugin json")
 def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the methods, metrics, datasets, models or suites."""
+    """List the methods, masks, metrics, datasets, models or suites."""
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)

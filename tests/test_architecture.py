@@ -27,7 +27,9 @@ def test_there_is_no_circle(imports):
     assert order.index("mubench.errors") < order.index("mubench.cli")
 
 
-@pytest.mark.parametrize("package", ["methods", "mubench.datasets", "mubench.metrics", "mubench.models"])
+@pytest.mark.parametrize(
+    "package", ["methods", "mubench.datasets", "mubench.metrics", "mubench.models", "mubench.masks"]
+)
 def test_plugins_import_what_their_authors_see(imports, package):
     seen = ("mubench.api", package, *LEAVES)
     modules = [m for m in imports if m.startswith(f"{package}.")]
@@ -38,7 +40,7 @@ def test_plugins_import_what_their_authors_see(imports, package):
         if target != "mubench" and not any(target == s or target.startswith(f"{s}.") for s in seen)
     ]
 
-    assert len(modules) >= 3
+    assert len(modules) >= 2
     assert not strange
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from mubench.api.cost import Ledger
 if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.images import ImageSet
+    from mubench.api.mask import MaskSpec
     from mubench.api.method import MethodSpec
     from mubench.api.recipe import Recipe
 
@@ -42,7 +44,7 @@ class Task:
         ledger: Ledger,
     ) -> None:
         """Only the sets that `spec` declares are kept."""
-        self._name = spec.name
+        self._name, self._noun = spec.name, spec.noun
         self._sets = {name: s for name, s in sets.items() if name in spec.sees}
         self._fresh = fresh
         self.num_classes, self.device, self.rng = num_classes, device, rng
@@ -54,9 +56,17 @@ class Task:
         if name not in self._sets:
             raise PermissionError(
                 f"{self._name} reads task.{name} without declaring it: "
-                f"@method({self._name!r}, sees=...) must name {name!r}"
+                f"@{self._noun}({self._name!r}, sees=...) must name {name!r}"
             )
         return self._sets[name]
+
+    def seen_by(self, spec: MethodSpec | MaskSpec) -> Task:
+        """The same task, streams and ledger for another plugin, with the sets that it declares alone."""
+        twin = copy(self)
+        twin._name, twin._noun = spec.name, spec.noun
+        twin._sets = {name: s for name, s in self._sets.items() if name in spec.sees}
+        twin.notes, twin.aside_seconds = {}, 0.0
+        return twin
 
     @property
     def forget(self) -> ImageSet:

@@ -9,12 +9,14 @@ without restoring anything; a soft mask scales each weight's rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from mubench.api.row_mask import entries_over
 
 if TYPE_CHECKING:
     from mubench.api.images import ImageSet
@@ -47,8 +49,8 @@ class Step:
         """Take all trainable parameters of `model`.
 
         mask: parameter name -> tensor of its shape in [0, 1]; buffers (BatchNorm's statistics) are
-        never masked. schedule: number of steps done so far -> factor on `lr`. Raises ValueError if
-        the mask does not fit the parameters.
+        never masked. A mask that a suite lays over the method multiplies it. schedule: number of steps
+        done so far -> factor on `lr`. Raises ValueError if a mask does not fit the parameters.
         """
         named = {n: p for n, p in model.named_parameters() if p.requires_grad}
         if mask is not None:
@@ -59,7 +61,11 @@ class Step:
         self._lr, self._momentum, self._decay = lr, momentum, decay
         self._schedule = schedule
         self._parameters: list[Tensor] = list(named.values())
-        self._mask = None if mask is None else [torch.empty_like(p).copy_(mask[n]) for n, p in named.items()]
+        row = entries_over(model)
+        self._mask: list[Tensor] | None = None
+        if mask is not None or row:
+            masks = [m for m in (mask, row or None) if m is not None]
+            self._mask = [_product([m[n] for m in masks if n in m], p) for n, p in named.items()]
         self._velocity = [torch.zeros_like(p) for p in self._parameters]
         self.done = 0
 
@@ -80,6 +86,14 @@ class Step:
             torch._foreach_add_(self._velocity, gradients)
             torch._foreach_add_(self._parameters, self._velocity, alpha=-lr)
         return loss.detach()
+
+
+def _product(masks: Sequence[Tensor], parameter: Tensor) -> Tensor:
+    """The masks of a parameter multiplied, like it; ones where there is none."""
+    product = torch.ones_like(parameter, requires_grad=False)
+    for mask in masks:
+        product.mul_(mask.to(product))
+    return product
 
 
 def cross_entropy_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

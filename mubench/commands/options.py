@@ -47,7 +47,7 @@ _OPTIONS = {
         "plugins",
         type=FilePath(path_type=Path),
         multiple=True,
-        help="A Python file with your own methods, metrics, datasets or models (repeatable).",
+        help="A Python file with your own methods, masks, metrics, datasets or models (repeatable).",
     ),
     "profile": click.option("--profile", help="A profile of the suite, such as small."),
     "set": click.option(

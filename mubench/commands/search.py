@@ -19,7 +19,8 @@ from mubench.api.outputs import Outputs
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.plan import Plan
-from mubench.planning.suite import EVERY, ClassForget, RandomForget, Suite, Variant
+from mubench.planning.suite import EVERY, ClassForget, RandomForget, Suite
+from mubench.planning.variant import Variant
 from mubench.reporting.columns import Columns
 from mubench.reporting.evaluate import evaluate_row
 from mubench.storage.store import Store

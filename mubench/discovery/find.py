@@ -1,6 +1,6 @@
 """Finds the plugins: built in, from installed entry points, and from files given by the user.
 
-Methods, metrics, datasets and models are found the same way: every function of a module that a
+Methods, masks, metrics, datasets and models are found the same way: every function of a module that a
 declaration marked. Importing them takes seconds (torch), so what a file declares is cached by its
 source: a run in which nothing is left to train imports none of them.
 """
@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter
 
 from mubench.api.dataset import DatasetSpec
+from mubench.api.mask import MaskSpec
 from mubench.api.method import MethodSpec, Role
 from mubench.api.metric import MetricSpec
 from mubench.api.model import ModelSpec
@@ -38,6 +39,7 @@ S = TypeVar("S", bound=Spec)
 # The package with the built-in plugins of a kind, and the entry-point group of installed ones.
 PACKAGES: dict[type[Spec], str] = {
     MethodSpec: "mubench.methods",
+    MaskSpec: "mubench.masks",
     MetricSpec: "mubench.metrics",
     DatasetSpec: "mubench.datasets",
     ModelSpec: "mubench.models",
@@ -93,6 +95,11 @@ class Catalogue:
     def methods(self) -> Found[MethodSpec]:
         """The methods."""
         return self._found(MethodSpec)
+
+    @cached_property
+    def masks(self) -> Found[MaskSpec]:
+        """The masks that a suite can lay over methods."""
+        return self._found(MaskSpec)
 
     @cached_property
     def metrics(self) -> Found[MetricSpec]:
@@ -157,7 +164,7 @@ def load_plugin(path: Path, cache: Path | None = None) -> list[Spec]:
         raise UsageError(f"plugin {path} cannot be loaded: {_reason(error, path.resolve())}") from error
     if not specs:
         raise UsageError(
-            f"plugin {path} declares nothing: decorate a function with @method(name, ...), @metric, "
+            f"plugin {path} declares nothing: decorate a function with @method(name, ...), @mask, @metric, "
             "@dataset or @model"
         )
     return specs

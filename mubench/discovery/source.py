@@ -18,6 +18,7 @@ from typing import Any
 # Packages whose files are followed: what a plugin imports of them is part of it.
 FOLLOWED = (
     "mubench.methods",
+    "mubench.masks",
     "mubench.metrics",
     "mubench.datasets",
     "mubench.models",
@@ -25,7 +26,7 @@ FOLLOWED = (
 )
 # Keywords of a declaration that decide no number.
 SILENT = ("cite", "search", "title", "better", "gap", "column")
-DECLARATIONS = ("method", "metric", "dataset", "model")
+DECLARATIONS = ("method", "mask", "metric", "dataset", "model")
 
 
 class _Meaning(ast.NodeTransformer):
@@ -139,3 +140,17 @@ def import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def takes_steps(path: Path) -> bool:
+    """Whether a plugin's file, or one that it imports of the plugins', names mubench's `Step` or `train`."""
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr == "Step")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and (node.module or "").split(".")[0] == "mubench"
+            and any(alias.name in ("Step", "train") for alias in node.names)
+        )
+        for file in source_files(path)
+        for node in ast.walk(ast.parse(file.read_bytes(), str(file)))
+    )

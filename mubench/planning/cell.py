@@ -12,6 +12,7 @@ from mubench.api.dataset import DatasetSpec
 from mubench.api.method import MethodSpec
 from mubench.api.model import ModelSpec
 from mubench.api.recipe import Recipe
+from mubench.planning.composition import PLAIN, Composition
 from mubench.planning.suite import Forget, SplitKind
 
 
@@ -63,7 +64,8 @@ class Cell:
 
     spec: the method, or None for training an original. original: the key of the original it starts
     from; empty for the reference, which starts anew. split: the digest of the split that the key was
-    made for. alone: whether a record whose time others' work lengthened is to be made again.
+    made for. composition: the method's mask and the method after it.
+    alone: whether a record whose time others' work lengthened is to be made again.
     """
 
     key: str
@@ -74,6 +76,7 @@ class Cell:
     parameters: dict[str, Any] | None = None
     original: str = ""
     split: str = ""
+    composition: Composition = PLAIN
     alone: bool = False
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mubench.api.method import MethodSpec
 from mubench.planning.cell import Setting
+from mubench.planning.composition import PLAIN, Composition
 from mubench.planning.splits import Partition, Split
 from mubench.version import NUMERICS
 
@@ -43,7 +44,13 @@ def original_facts(
 
 
 def method_facts(
-    original: str, split: Split, spec: MethodSpec, parameters: Mapping[str, Any], seed: int, stream: str
+    original: str,
+    split: Split,
+    spec: MethodSpec,
+    parameters: Mapping[str, Any],
+    seed: int,
+    stream: str,
+    composition: Composition = PLAIN,
 ) -> dict[str, Any]:
     """What decides the outputs of a method that starts from the original with the key `original`."""
     return {
@@ -54,4 +61,5 @@ def method_facts(
         "parameters": parameters,
         "seed": seed,
         "run": stream,
+        **composition.facts,
     }

@@ -142,8 +142,7 @@ def make_plan(
         for row, spec in rows:
             if spec is None:
                 table.append(row)
-            elif forget.scenario not in spec.scenarios:
-                reason = f"not for {forget.scenario} forgetting, only {', '.join(spec.scenarios)}"
+            elif reason := row.composition.why_not(spec, forget.scenario):
                 table.append(replace(row, status=Status.SKIPPED, reason=reason))
             else:
                 made = _cells(row, spec, streams.get(row.name, Stream.UNLEARN), of_block, of_seed, originals)
@@ -166,7 +165,10 @@ def _cells(
     cells = {}
     for seed, split in splits.items():
         start = originals[seed].key
-        key = key_of(method_facts(start, split, spec, row.parameters, seed, stream))
+        facts = method_facts(start, split, spec, row.parameters, seed, stream, row.composition)
+        key = key_of(facts)
         needed = "" if spec.role is Role.REFERENCE else start
-        cells[seed] = Cell(key, setting, seed, stream, spec, row.parameters, needed, split.digest)
+        cells[seed] = Cell(
+            key, setting, seed, stream, spec, row.parameters, needed, split.digest, row.composition
+        )
     return cells

@@ -13,7 +13,9 @@ from mubench.api.method import MethodSpec, Role
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
 from mubench.planning.cell import again
+from mubench.planning.composition import PLAIN, Composition, compose
 from mubench.planning.suite import Suite
+from mubench.planning.variant import Variant
 
 # From the top of the table to its bottom.
 ROLES = ("reference", "baseline", "floor", "method")
@@ -32,7 +34,8 @@ class Status(StrEnum):
 class TableRow:
     """One row of the table: its cells' keys by seed, or a status and the reason why there are none.
 
-    role: "reference", "baseline", "floor" or "method".
+    role: "reference", "baseline", "floor" or "method". parameters: of its method, as it runs.
+    composition: its mask and the method after it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class TableRow:
     status: str = ""
     reason: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    composition: Composition = PLAIN
 
 
 def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[TableRow, MethodSpec | None]]:
@@ -67,9 +71,10 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
         place = f"{where}: variant {variant.name!r}"
         spec = methods.find(variant.base, place)
         parameters = spec.bind({**suite.methods.get(variant.base, {}), **variant.parameters}, place)
+        composition = compose(variant, spec, suite, catalogue, place)
         # there is one reference; a variant of it is compared with it like any other row
         role = "method" if spec is reference else spec.role
-        rows.append((TableRow(variant.name, role, parameters=parameters), spec))
+        rows.append((TableRow(variant.name, role, parameters=parameters, composition=composition), spec))
     joined = (reference.name, baseline.name, *further)
     _check_names([row.name for row, _ in [*rows, *broken]], joined, reference.name, where)
     return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
@@ -103,8 +108,14 @@ def select(suite: Suite, catalogue: Catalogue, names: Sequence[str], extra: Sequ
         if name not in variants and name not in methods.broken:
             methods.find(name, "--methods")
     chosen = {n: suite.methods.get(n, {}) for n in names if n not in variants}
-    kept = [
-        v.model_copy(update={"parameters": {**suite.methods.get(v.base, {}), **v.parameters}})
-        for v in (variants[n] for n in names if n in variants)
-    ]
+    kept = [_settled(variants[n], suite) for n in names if n in variants]
     return suite.model_copy(update={"methods": {**chosen, **joined}, "variants": kept})
+
+
+def _settled(variant: Variant, suite: Suite) -> Variant:
+    """The variant with the suite's parameters for its methods among its own: their rows may be left out."""
+    update: dict[str, Any] = {"parameters": {**suite.methods.get(variant.base, {}), **variant.parameters}}
+    if variant.then is not None:
+        given = {**suite.methods.get(variant.then.name, {}), **variant.then.parameters}
+        update["then"] = variant.then.model_copy(update={"parameters": given})
+    return variant.model_copy(update=update)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -28,6 +27,7 @@ from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, quote, suggest_file, suggestion, unknown
 from mubench.paper import settings
 from mubench.planning.plain import check_plain
+from mubench.planning.variant import Name, Part, Variant
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -38,15 +38,6 @@ EVERY: Final = "all"
 MEAN: Final = "mean"
 # The headline attack of a suite that names none: on few images, the threshold attack's threshold is noise.
 HEADLINE: Final = "mia_svc"
-
-
-def _name(value: str) -> str:
-    if not value.strip() or value != value.strip():
-        raise ValueError("a name is not blank and neither begins nor ends with a blank")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
 
 
 def _count(value: Any) -> Any:
@@ -93,14 +84,6 @@ class IndicesForget(Strict):
 
 
 Forget = Annotated[RandomForget | ClassForget | IndicesForget, Field(discriminator="scenario")]
-
-
-class Variant(Strict):
-    """A row without a file: another row's method with some parameters changed."""
-
-    name: Name
-    base: str
-    parameters: dict[str, Any] = {}
 
 
 class Suite(Strict):
@@ -225,6 +208,8 @@ def _keys_at(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "original": Recipe,
         "variants": Variant,
+        "mask": Part,
+        "then": Part,
         "random": RandomForget,
         "class": ClassForget,
         "indices": IndicesForget,

@@ -29,5 +29,6 @@ def timing_facts(setting: Setting, cell: Cell) -> dict[str, Any]:
         "recipe": setting.recipe.model_dump(),
         "method": cell.spec.name if cell.spec else None,
         "parameters": cell.parameters,
+        **cell.composition.about,
         "forget": forget if cell.spec else None,
     }

@@ -148,8 +148,11 @@ def _valid(value: Any) -> Any:
 
 
 def manifest_rows(rows: Iterable[Any]) -> list[ManifestRow]:
-    """The planned rows as those of a manifest."""
-    return [
-        ManifestRow.model_validate(asdict(row) | {"role": str(row.role), "status": str(row.status)})
-        for row in rows
-    ]
+    """The planned rows as those of a manifest, a mask and the method after it among their parameters."""
+    found = []
+    for row in rows:
+        facts = asdict(row) | {"role": str(row.role), "status": str(row.status)}
+        del facts["composition"]
+        facts["parameters"] |= row.composition.shown
+        found.append(ManifestRow.model_validate(facts))
+    return found

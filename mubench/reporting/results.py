@@ -42,6 +42,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
         *_tuning_note(suite, first.rows, overrides.get("set", ())),
+        *(words for variant in suite.variants if (words := variant.words)),
         *suite.notes,
     ]
     rows = {block.label: manifest_rows(block.rows) for block in plan.blocks}

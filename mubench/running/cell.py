@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,6 @@ from mubench.api.classifier import Classifier
 from mubench.api.cost import Ledger
 from mubench.api.method import MethodSpec
 from mubench.api.training import Step, cross_entropy_loss, train
-from mubench.discovery.find import load_function
 from mubench.discovery.source import source_digest
 from mubench.planning.cell import Cell, Stream
 from mubench.planning.timing_key import timing_facts
@@ -33,6 +33,7 @@ from mubench.running.evaluate import (
     unlearned_model,
     weights_of,
 )
+from mubench.running.parts import Parts
 from mubench.running.task import make_set, make_task, streams
 from mubench.running.timing import Timed, timed
 from mubench.storage.files import key_of
@@ -137,17 +138,19 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: 
     split = bench.split(cell.seed)
     if split.digest != cell.split:
         raise RuntimeError("the images to forget have changed since this run was planned; start it again")
-    if source_digest(Path(spec.path)) != spec.source:
-        raise RuntimeError(
-            f"{spec.path}, or a module it imports, has changed since this run was planned; start it again"
-        )
+    for one in (spec, *(part.spec for part in cell.composition.parts.values())):
+        if source_digest(Path(one.path)) != one.source:
+            raise RuntimeError(
+                f"{one.path}, or a module it imports, has changed since this run was planned; start it again"
+            )
     ledger = Ledger()
     model = _start(cell, bench, store)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.ledger = ledger
+    sees = cell.composition.sees(spec)
     task = make_task(
-        spec,
-        bench.sets(split, spec.sees),
+        replace(spec, sees=sees),
+        bench.sets(split, sees),
         streams(cell.seed, cell.stream),
         lambda: bench.fresh(cell.seed, cell.stream),
         num_classes=len(bench.classes),
@@ -156,22 +159,23 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: 
         ledger=ledger,
         **_batches(bench),
     )
-    function = load_function(spec)
-    for name in ("retain", *(set(spec.sees) - {"retain"} if cell.setting.compile else ())):
+    parts = Parts(cell, spec, task)
+    for name in ("retain", *(set(sees) - {"retain"} if cell.setting.compile else ())):
         _warm_up(bench, model, *bench.take(getattr(split, name)))
-    measured = timed(lambda: function(model, task, **(cell.parameters or {})), bench.device, jobs)
-    seconds = measured.seconds - task.aside_seconds
+    measured = timed(lambda: parts(model), bench.device, jobs)
+    seconds = measured.seconds - parts.aside_seconds
     facts = _facts(cell, bench, seconds, measured, ledger)
     unlearned = unlearned_model(measured.result, model)
     about = {
         "method": spec.name,
         "parameters": cell.parameters,
+        **cell.composition.about,
         **facts,
         "original": cell.original,
         "forgotten": split.forgotten,
         "split": split.manifest(),
         "changed": share_changed(weights, unlearned),
-        "notes": as_json(task.notes),
+        "notes": as_json(parts.notes),
     }
     store.put(cell.key, about, evaluate(bench, unlearned, split))
     return ledger.backward / seconds if spec.role == "reference" else None

@@ -140,6 +140,7 @@ def test_render_of_what_is_no_result(call, home, words, message):
         ("methods", {"Retrain", "Original", "FT", "GA", "RL", "SalUn", "WSS-CL", "l1-sparse"}),
         ("suites", {"digits-random-10", "digits-random-50", "digits-class-3"}),
         ("datasets", {"digits", "cifar10"}),
+        ("masks", {"saliency", "soft"}),
         ("metrics", {"ua", "ra", "ta", "mia", "mia_svc"}),
     ],
 )
