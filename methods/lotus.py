@@ -18,6 +18,11 @@ def tempered(logits: Tensor, noise: Tensor, forget: Tensor, temperature: float) 
     return torch.where(forget[:, None] > 0, (noisy / temperature).softmax(1), drawn)
 
 
+def gumbel(like: Tensor, rng: torch.Generator) -> Tensor:
+    """Standard Gumbel noise: logits + noise have their argmax at k with probability softmax(logits)_k."""
+    return -torch.empty_like(like).exponential_(generator=rng).log()
+
+
 def soft_cross_entropy(model: Classifier, x: Tensor, target: Tensor) -> Tensor:
     """-sum_k t_k log p_k, mean over the batch."""
     return -(target * model(x).log_softmax(1)).sum(1).mean()
@@ -79,6 +84,5 @@ def lotus(
         for x, forget in both:
             with torch.no_grad():
                 logits = teacher(x)
-            noise = -torch.empty_like(logits).exponential_(generator=task.rng).log()
-            fit(x, tempered(logits, noise, forget, temperatures[-1]))
+            fit(x, tempered(logits, gumbel(logits, task.rng), forget, temperatures[-1]))
     task.log(temperatures=temperatures)

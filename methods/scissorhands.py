@@ -73,8 +73,8 @@ def scissorhands(
     README; other settings 1e-3 to 5e-3, 0.01 to 0.1, 0.01 to 1); lr is searched in [1e-4, 1e-1], share and
     lam over the published values. early: what lies nearer the input than 6 % of the weights stays and is
     not projected: on ResNet-18 the public code's restriction to layer3, layer4 and the head, up to one
-    BatchNorm. Saliency and a each come from one batch, in eval mode. Momentum 0.9, weight decay 5e-4,
-    BatchNorm in train mode. The quadratic programme that the public code solves has this closed form.
+    BatchNorm. Saliency (in train mode there) and a each come from one batch, in eval mode. Momentum 0.9,
+    weight decay 5e-4, BatchNorm in train mode. `projected` is the quadratic programme of the public code.
     Cost: b + epochs x (b + n_f + n_r), b the forget batch; of n_f no more batches than n_r has.
     """
     late = late_mask(model, early)
