@@ -129,6 +129,11 @@ class ImageSet:
         for images, _ in self._epoch(count):
             yield tuple(images)
 
+    def labelled_views(self, count: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        """One epoch of `count` independent augmentations of each batch, with its labels."""
+        for images, labels in self._epoch(count):
+            yield tuple(images), labels
+
     def plain(self, batch_size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in the data's order, without augmentation."""
         size = batch_size or self.batch_size
@@ -143,6 +148,15 @@ class ImageSet:
             raise ValueError(f"{len(self)} labels are needed, got {tuple(labels.shape)}")
         twin = copy(self)
         twin._labels = labels.clone()
+        return twin
+
+    def sample(self, share: float, rng: torch.Generator) -> ImageSet:
+        """floor(share * n) of the images, drawn from `rng` without replacement; the same streams."""
+        rows = torch.randperm(len(self), generator=rng, device=rng.device)[: int(share * len(self))]
+        twin = copy(self)
+        there = rows.to(self._images.device)
+        twin._images, twin._labels = self._images[there], self._labels[there]
+        twin._owner = self._owner[rows.cpu()]
         return twin
 
     def joined(self, other: ImageSet) -> ImageSet:

@@ -232,3 +232,35 @@ def test_no_augmentation_gives_a_copy():
 
     assert torch.equal(out, images)
     assert out.data_ptr() != images.data_ptr()
+
+
+def who(x):
+    """The numbers of a batch's images."""
+    return (x[:, 0, 0, 0] * 255).round().long()
+
+
+def test_labelled_views_show_each_image_with_its_label(make):
+    ledger = Ledger()
+
+    batches = list(make(10, ledger=ledger).labelled_views(2))
+
+    for (v, w), labels in batches:
+        assert torch.equal(v, w)
+        assert torch.equal(7 * who(v), labels)
+    assert sorted(torch.cat([y for _, y in batches]).tolist()) == [7 * i for i in range(10)]
+    assert ledger.reads["forget"] == 10
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.3, 6), (1.0, 20)])
+def test_sample_holds_distinct_images_of_the_set(make, share, count):
+    ledger = Ledger()
+    images = make(20, ledger=ledger)
+
+    part = images.sample(share, gen(3))
+
+    found = [(int(i), int(y)) for x, labels in part for i, y in zip(who(x), labels, strict=True)]
+    assert len(part) == len(set(found)) == count
+    assert all(y == 7 * i for i, y in found)
+    assert len(images) == 20
+    assert ledger.reads["forget"] == count
+    assert count in (0, 20) or {i for i, _ in found} != set(range(count))
