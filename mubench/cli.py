@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import mubench
+from mubench.commands.completion import complete_suite, completion
 from mubench.commands.console import make_console, print_any_character
 from mubench.commands.options import DEFAULT_SUITE, FilePath, make_request, open_store, options
 from mubench.errors import UsageError, printable
@@ -74,12 +75,17 @@ def _finite(_: click.Context, __: click.Parameter, seconds: float) -> float:
 @main.command()
 @options("suite methods first-seeds plugin profile set device precision compile jobs")
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
-@options("store data-root publish out")
-def run(**chosen: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="Only say what would be run: the same as mubench plan.")
+@options("store data-root publish out wide")
+def run(dry_run: bool, wide: bool, **chosen: Any) -> None:
     """Run a suite: train what is missing, write tables and plots."""
+    from mubench.commands.plan import plan_suite
     from mubench.commands.run import run_suite
 
-    raise SystemExit(run_suite(make_request(chosen), make_console(), make_console(stderr=True)))
+    request, console = make_request(chosen), make_console()
+    if dry_run:
+        raise SystemExit(plan_suite(request, console, as_json=False))
+    raise SystemExit(run_suite(request, console, make_console(stderr=True), wide))
 
 
 @main.command()
@@ -110,7 +116,7 @@ def tune(trials: int, dev_seeds: int, **chosen: Any) -> None:
 
 
 @main.command()
-@click.argument("suite")
+@click.argument("suite", shell_complete=complete_suite)
 @click.option(
     "--floor",
     type=click.IntRange(min=0),
@@ -223,7 +229,7 @@ def compare(first: str, second: str, suite: str, metric: str | None, as_json: bo
 
 
 @main.command()
-@click.argument("suite_or_folder")
+@click.argument("suite_or_folder", shell_complete=complete_suite)
 @click.option("--columns", help='Only these columns, by title: UA,TA,"Avg. Gap (SVC)".')
 @click.option(
     "--style",
@@ -239,18 +245,18 @@ def compare(first: str, second: str, suite: str, metric: str | None, as_json: bo
     show_default=True,
     help="Plots of 8 inches, or as wide as a paper's page (6.75) or column (3.25).",
 )
-@options("plugin profile store data-root out")
-def render(columns: str | None, style: str, **chosen: Any) -> None:
+@options("plugin profile store data-root out wide")
+def render(columns: str | None, style: str, wide: bool, **chosen: Any) -> None:
     """Make tables and plots of a suite or folder, training nothing."""
     from mubench.commands.render import read_look, render_again
 
     target, store = chosen.pop("suite_or_folder"), open_store(chosen.pop("store"))
-    look = read_look(columns, style == "compact")
+    look = read_look(columns, style == "compact", wide)
     raise SystemExit(render_again(target, **chosen, store=store, console=make_console(), look=look))
 
 
 @main.command()
-@click.argument("suite_or_folder")
+@click.argument("suite_or_folder", shell_complete=complete_suite)
 @options("plugin profile store data-root")
 @click.option(
     "--out",
@@ -284,7 +290,7 @@ def list_(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("name")
 @options("plugin store json")
 def show(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
-    """Show a method, metric, dataset, model, suite or record in full.
+    """Show a method, metric, dataset, model, suite or record.
 
     A method has a docstring, citation, parameters and search space. The NAME of a record is the first digits
     of its key, from cells.csv or a message.
@@ -296,3 +302,6 @@ def show(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as
     else:
         entry, text = detail(kind, name, plugins), detail_text
     click.echo(json.dumps(entry, indent=1) if as_json else text(entry))
+
+
+main.add_command(completion)

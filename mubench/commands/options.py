@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mubench.commands.completion import complete_suite
+
 if TYPE_CHECKING:
     from mubench.commands.request import Request
     from mubench.storage.store import Store
@@ -34,7 +36,11 @@ _FOLDER = FilePath(path_type=Path, file_okay=False)
 # Options that several commands share.
 _OPTIONS = {
     "suite": click.option(
-        "--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name or TOML file."
+        "--suite",
+        default=DEFAULT_SUITE,
+        show_default=True,
+        shell_complete=complete_suite,
+        help="A suite's name or TOML file.",
     ),
     "methods": click.option(
         "--methods", help="Only these rows, comma-separated; Retrain and Original always join."
@@ -82,6 +88,9 @@ _OPTIONS = {
     ),
     "out": click.option("--out", type=_FOLDER, help="Output folder.  [default: results/SUITE]"),
     "publish": click.option("--publish", is_flag=True, help="Write to results/published, which git tracks."),
+    "wide": click.option(
+        "--wide", is_flag=True, help="Every column of the table, however narrow the terminal."
+    ),
     "json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 }
 

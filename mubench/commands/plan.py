@@ -43,7 +43,7 @@ def _row_time(seconds: Sequence[float | None]) -> str:
 def plan_suite(request: Request, console: Console, as_json: bool) -> int:
     """Print the plan; nothing is trained, and no method is run."""
     plan = prepare(request)
-    missing = plan.missing(request.store)
+    missing = plan.missing(request.store, request.exclusive_timing)
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     expected = estimate(plan, missing, request.store)
     cells = _lines(plan, missing, request.store, expected)

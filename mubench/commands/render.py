@@ -19,6 +19,7 @@ from mubench.planning.rows import Status
 from mubench.reporting import formats, results
 from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
 from mubench.reporting.columns import Columns
+from mubench.reporting.fit import fitted
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
 from mubench.reporting.plots.shown import Width
 from mubench.reporting.render import Report, make_report
@@ -48,7 +49,7 @@ def show(
     """
     manifest, report = computed(manifest, store, metrics, source or folder, kept, look)
     # printed before anything is written: a full disk must not keep the table from being seen
-    console.print(formats.terminal(report.table))
+    console.print(formats.terminal(fitted(report, console.width)))
     scores = row_histograms(manifest, store, source or folder)
     results.write(manifest, report, scores, folder, width)
     status = report.summary.cells["status"]
@@ -141,12 +142,12 @@ def place_for(folder: Path) -> Path:
     return home.parent / "rendered" / folder.name if home.parts[-2:] == PUBLISHED.parts else folder
 
 
-def read_look(columns: str | None, compact: bool) -> Look:
-    """The look that --columns and --style ask for."""
+def read_look(columns: str | None, compact: bool, wide: bool) -> Look:
+    """The look that --columns, --style and --wide ask for."""
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
     if columns is not None and not names:
         raise UsageError("--columns names no column")
-    return Look(names, compact)
+    return Look(names, compact, wide=wide)
 
 
 def render_again(

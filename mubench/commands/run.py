@@ -10,13 +10,17 @@ from mubench.commands.request import Request, prepare
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
 from mubench.reporting import results
+from mubench.reporting.tables import Look
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def run_suite(request: Request, console: Console, errors: Console) -> int:
-    """Run and render; 0: all well, 1: a method failed (the table is still written)."""
+def run_suite(request: Request, console: Console, errors: Console, wide: bool = False) -> int:
+    """Run and render; 0: all well, 1: a method failed (the table is still written).
+
+    wide: every column of the table, on a narrow terminal too.
+    """
     started = time.perf_counter()
     request.store.check_writable()
     plan = prepare(request)
@@ -31,7 +35,8 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
     )
     outcomes = run_missing(plan, request, errors)
     manifest = results.from_plan(plan, request.name, request.marks)
-    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console)
+    metrics, look = request.catalogue.metrics, Look(wide=wide)
+    code = show(manifest, request.store, metrics, request.folder, console, look=look)
     report_failures(plan, outcomes, request.store, errors)
     errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
     return code

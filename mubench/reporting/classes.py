@@ -116,24 +116,24 @@ def build(
     starts = []
     for label, block in {**summary.blocks, MEAN: summary.mean}.items():
         starts.append(len(lines))
-        rows = body(block, names, look.compact)
+        rows = body(block, names, look)
         first = [TextCell(label), *[TextCell("")] * (len(rows) - 1)]
         lines += [(name, *row) for name, row in zip(first, rows, strict=True)]
     titles = titles_of(columns)
     header = ("Class", "Method", *(titles[name] for name in names))
-    below = (*_legend(summary, names, look.compact), *notes)
+    below = (*_legend(summary, names, look), *notes)
     return Table(header, tuple(lines), caption, below, labels=2, blocks=tuple(starts))
 
 
-def _legend(summary: ClassSummary, names: Sequence[str], compact: bool) -> list[str]:
+def _legend(summary: ClassSummary, names: Sequence[str], look: Look) -> list[str]:
     mean, name = summary.mean, summary.mean.reference
     lines = []
     if name in mean.ok.index:
         lines = [
-            legend.cell(mean, compact),
+            legend.cell(mean, look.compact or look.brief, look.brief),
             *legend.ranks(mean, names),
             *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
-            *_first([[] if compact else legend.between(block, names) for block in summary.blocks.values()]),
+            *_first([[] if look.compact else legend.between(b, names) for b in summary.blocks.values()]),
             *_first([legend.at_chance(block, names) for block in summary.blocks.values()]),
         ]
         if "fta" in names:

@@ -22,12 +22,11 @@ class _Terminal:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table, words = self.table, self.table.labels
-        columns = list(zip(table.header, *([c.text for c in row] for row in table.rows), strict=True))
-        widths = [max(Text(_tight(text)).cell_len for text in column) + 3 for column in columns]
+        widths = _widths(table)
         room = options.max_width - sum(widths[:words])
         parts: list[list[int]] = []
         left = 0
-        for i in range(words, len(columns)):
+        for i in range(words, len(widths)):
             if not parts or left < widths[i]:
                 parts.append([])
                 left = room
@@ -37,12 +36,23 @@ class _Terminal:
             yield _grid(table, [*range(words), *part])
 
 
+def _widths(table: Table) -> list[int]:
+    """How wide each column is on a terminal, with the two spaces beside it."""
+    columns = zip(table.header, *([c.text for c in row] for row in table.rows), strict=True)
+    return [max(Text(_tight(text)).cell_len for text in column) + 2 for column in columns]
+
+
+def needed(table: Table) -> int:
+    """How many columns of a terminal the table takes."""
+    return sum(_widths(table))
+
+
 def _tight(text: str) -> str:
     return text.replace("± ", "±")
 
 
 def _grid(table: Table, columns: list[int]) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for i in columns:
         # Text and not str, in which rich would read [brackets] as markup.
         grid.add_column(

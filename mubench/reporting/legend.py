@@ -18,7 +18,7 @@ _LINE = 160
 AT_CHANCE = "†"
 
 
-def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> list[str]:
+def legend(summary: Summary, names: Sequence[str], compact: bool = False, brief: bool = False) -> list[str]:
     """The lines that the columns `names` of a summary call for, in reading order."""
     name, ok = summary.reference, summary.ok
     lines = []
@@ -26,8 +26,14 @@ def legend(summary: Summary, names: Sequence[str], compact: bool = False) -> lis
         gaps = avg_gaps(summary, [gap for gap in summary.columns.gaps if gap.name in names])
         sure = [] if compact else between(summary, names)
         compared = [*ranks(summary, names), *gaps, *sure] if name in ok.index else []
-        time = [_time(ok, name, compact)] if "rte" in names else []
-        lines += [cell(summary, compact), *compared, *at_chance(summary, names), *time, *_floor(summary)]
+        time = [_time(ok, name, compact or brief)] if "rte" in names else []
+        lines += [
+            cell(summary, compact or brief, brief),
+            *compared,
+            *at_chance(summary, names),
+            *time,
+            *_floor(summary),
+        ]
     if "rte" in names and ok["rte_shared"].any():
         lines.append("* slowed down by other work on the machine while it was timed: RTE is an upper bound.")
     lines += [*merged(summary.cells), *idle(summary)]
@@ -44,11 +50,12 @@ def clipped(text: str) -> str:
     return flat if len(flat) <= _LINE else flat[: _LINE - 1].rstrip() + "…"
 
 
-def cell(summary: Summary, compact: bool = False) -> str:
-    """How to read a cell; compact: no spread is shown."""
+def cell(summary: Summary, compact: bool = False, brief: bool = False) -> str:
+    """How to read a cell; compact: no spread is shown. brief: nor the difference from the reference."""
     ok = summary.ok
     low, high = ok["seeds"].min(), ok["seeds"].max()
-    gap = f" (absolute difference from {summary.target})" if summary.reference in ok.index else ""
+    compared = summary.reference in ok.index and not brief
+    gap = f" (absolute difference from {summary.target})" if compared else ""
     if high == 1:
         return f"Cells: the value in percent{gap}; one seed, so no spread is known."
     seeds = f"{high}" if low == high else f"{low} to {high}"

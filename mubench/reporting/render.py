@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -22,12 +23,26 @@ from mubench.storage.files import write_atomic
 class Report:
     """The summary of some cells and the table made of it: everything that is printed or drawn.
 
-    differences: those from Retrain, see `differences.differences`.
+    differences: those from Retrain, see `differences.differences`. below: the lines below the legend.
+    look: how the table is printed.
     """
 
     summary: Summary | ClassSummary
-    table: tables.Table
     differences: pd.DataFrame
+    caption: str
+    below: Sequence[str]
+    look: tables.Look
+
+    @cached_property
+    def table(self) -> tables.Table:
+        """The table; UsageError if the look names a column that is not there."""
+        return self.looking(self.look)
+
+    def looking(self, look: tables.Look) -> tables.Table:
+        """The table, printed in another way."""
+        if isinstance(self.summary, Summary):
+            return tables.build(self.summary, caption=self.caption, notes=self.below, look=look)
+        return classes.build(self.summary, caption=self.caption, notes=self.below, look=look)
 
 
 def make_report(
@@ -54,11 +69,7 @@ def make_report(
     apart = differences.differences(summary, margin)
     reference = summary.reference if isinstance(summary, Summary) else summary.mean.reference
     below = [*differences.legend(apart, reference, margin), *notes]
-    if isinstance(summary, Summary):
-        table = tables.build(summary, caption=caption, notes=below, look=look)
-    else:
-        table = classes.build(summary, caption=caption, notes=below, look=look)
-    return Report(summary, table, apart)
+    return Report(summary, apart, caption, below, look or tables.Look())
 
 
 def write_tables(report: Report, out: Path) -> list[Path]:

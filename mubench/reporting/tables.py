@@ -60,10 +60,13 @@ class Look:
 
     columns: their titles or names, in this order; unless given, the table's own. compact: the paper's
     form, `4.51 (0.89)`, without standard deviations and without the share of the reference's time.
+    brief: values alone, `4.51`, and intervals of Avg. Gaps. wide: every column on a narrow terminal too.
     """
 
     columns: tuple[str, ...] = ()
     compact: bool = False
+    brief: bool = False
+    wide: bool = False
 
     def names(self, columns: Columns, usual: Sequence[str]) -> list[str]:
         """The names of the columns to print; UsageError, with the nearest, for one that is not there."""
@@ -92,8 +95,8 @@ def build(summary: Summary, *, caption: str, notes: Sequence[str] = (), look: Lo
     look, titles = look or Look(), titles_of(summary.columns)
     names = look.names(summary.columns, [name for name in titles if name != "rank" or is_ranked(summary)])
     header = ("Method", *(titles[name] for name in names))
-    below = (*legend(summary, names, look.compact), *notes)
-    return Table(header, tuple(body(summary, names, look.compact)), caption, below)
+    below = (*legend(summary, names, look.compact, look.brief), *notes)
+    return Table(header, tuple(body(summary, names, look)), caption, below)
 
 
 def is_ranked(summary: Summary) -> bool:
@@ -101,7 +104,7 @@ def is_ranked(summary: Summary) -> bool:
     return "rank" in summary.numbers and bool(summary.numbers["rank"].notna().any())
 
 
-def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[tuple[TextCell, ...]]:
+def body(summary: Summary, names: Sequence[str], look: Look) -> list[tuple[TextCell, ...]]:
     """The rows of a table or a block: the method's name and these columns."""
     numbers = summary.numbers
     compared = {c.name for c in summary.columns.metrics if c.better == "reference"}
@@ -112,11 +115,11 @@ def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[
         if line["status"] != Status.OK:
             texts = [TextCell(str(line["status"])), *[TextCell("")] * (len(names) - 1)]
         else:
-            beside = about["role"] != "reference"
+            beside = about["role"] != "reference" and not look.brief
             mark = "*" if about["rte_shared"] else ""
             texts = [
                 TextCell(
-                    _text(name, line, beside and name in {*compared, "rte"}, mark, compact),
+                    _text(name, line, beside and name in {*compared, "rte"}, mark, look),
                     name in decisive and row in summary.best,
                 )
                 for name in names
@@ -125,7 +128,7 @@ def body(summary: Summary, names: Sequence[str], compact: bool = False) -> list[
     return lines
 
 
-def _text(name: str, line: pd.Series[float], beside: bool, mark: str, compact: bool) -> str:
+def _text(name: str, line: pd.Series[float], beside: bool, mark: str, look: Look) -> str:
     """A cell; beside: with the difference from the reference, or for a time the share of its time."""
     value = line[name]
     if name == "rank":
@@ -133,12 +136,11 @@ def _text(name: str, line: pd.Series[float], beside: bool, mark: str, compact: b
     if math.isnan(value):
         return "n/a"
     if f"{name}_std" not in line:
-        return (
-            f"{value:.2f}" if compact else f"{value:.2f}{between(line[f'{name}_low'], line[f'{name}_high'])}"
-        )
-    spread = math.nan if compact else line[f"{name}_std"]
+        interval = "" if look.compact else between(line[f"{name}_low"], line[f"{name}_high"])
+        return f"{value:.2f}{interval}"
+    spread = math.nan if look.compact or look.brief else line[f"{name}_std"]
     if name == "rte":
-        return seconds(value, spread, line["rte_ratio"] if beside and not compact else math.nan) + mark
+        return seconds(value, spread, line["rte_ratio"] if beside and not look.compact else math.nan) + mark
     chance = AT_CHANCE if line.get(f"{name}_at_chance") == 1 else ""
     return percent(value, spread, line[f"{name}_gap"] if beside else math.nan) + chance
 

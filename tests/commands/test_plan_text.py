@@ -56,3 +56,13 @@ def test_a_plan_of_what_was_run(plan, run, call, suite_file):
 
     assert code == 0
     assert "Everything is in the store." in out
+
+
+def test_a_dry_run_says_what_a_plan_says_and_writes_nothing(plan, call, suite_file, home):
+    words = ("--suite", suite_file(), "--plugin", home / "mine.py", "--jobs", 2)
+
+    code, out, err = call("run", *words, "--dry-run")
+
+    assert (code, out, err) == plan()
+    assert not (home / "results").exists()
+    assert not list((home / "store").glob("records/*/*"))
