@@ -1,7 +1,7 @@
 """mubench: how close does machine unlearning come to retraining, at what cost, and is it real?
 
-The names below are what a plugin author needs; the program itself is reached by the command
-`mubench`. They load on first use, so that importing the package does not import torch.
+The names below are what a plugin author needs, and the Python API: `Suite`, `run`, `load_results` and
+`evaluate`. They load on first use, so that importing the package does not import torch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mubench.version import __version__
 if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
+    from mubench.api.headless import headless
     from mubench.api.images import ImageSet
     from mubench.api.masks import largest, saliency, soft
     from mubench.api.method import method
@@ -23,28 +24,39 @@ if TYPE_CHECKING:
     from mubench.api.parameter import choice, log_uniform
     from mubench.api.task import Task
     from mubench.api.training import Mask, Step, cosine, cross_entropy_loss, train
+    from mubench.scripting.evaluate import evaluate
+    from mubench.scripting.results import Results, load_results
+    from mubench.scripting.run import run
+    from mubench.scripting.suite import Suite
 
+# Name -> its module.
 _HOME = {
-    "Classifier": "classifier",
-    "ImageSet": "images",
-    "ImageSpec": "dataset",
-    "Mask": "training",
-    "Outputs": "outputs",
-    "Raw": "dataset",
-    "Step": "training",
-    "Task": "task",
-    "choice": "parameter",
-    "cosine": "training",
-    "cross_entropy_loss": "training",
-    "dataset": "dataset",
-    "largest": "masks",
-    "log_uniform": "parameter",
-    "method": "method",
-    "metric": "metric",
-    "model": "model",
-    "saliency": "masks",
-    "soft": "masks",
-    "train": "training",
+    "Classifier": "api.classifier",
+    "ImageSet": "api.images",
+    "ImageSpec": "api.dataset",
+    "Mask": "api.training",
+    "Outputs": "api.outputs",
+    "Raw": "api.dataset",
+    "Results": "scripting.results",
+    "Step": "api.training",
+    "Suite": "scripting.suite",
+    "Task": "api.task",
+    "choice": "api.parameter",
+    "cosine": "api.training",
+    "cross_entropy_loss": "api.training",
+    "dataset": "api.dataset",
+    "evaluate": "scripting.evaluate",
+    "headless": "api.headless",
+    "largest": "api.masks",
+    "load_results": "scripting.results",
+    "log_uniform": "api.parameter",
+    "method": "api.method",
+    "metric": "api.metric",
+    "model": "api.model",
+    "run": "scripting.run",
+    "saliency": "api.masks",
+    "soft": "api.masks",
+    "train": "api.training",
 }
 
 __all__ = [
@@ -54,18 +66,24 @@ __all__ = [
     "Mask",
     "Outputs",
     "Raw",
+    "Results",
     "Step",
+    "Suite",
     "Task",
     "__version__",
     "choice",
     "cosine",
     "cross_entropy_loss",
     "dataset",
+    "evaluate",
+    "headless",
     "largest",
+    "load_results",
     "log_uniform",
     "method",
     "metric",
     "model",
+    "run",
     "saliency",
     "soft",
     "train",
@@ -74,5 +92,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(f"mubench.api.{_HOME[name]}"), name)
+        return getattr(import_module(f"mubench.{_HOME[name]}"), name)
     raise AttributeError(f"module 'mubench' has no attribute {name!r}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.render import show
 from mubench.commands.request import Request, prepare
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
+from mubench.planning.plan import Plan
 from mubench.reporting import results
+from mubench.running.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,9 +21,20 @@ if TYPE_CHECKING:
 def run_suite(request: Request, console: Console, errors: Console) -> int:
     """Run and render; 0: all well, 1: a method failed (the table is still written)."""
     started = time.perf_counter()
+    plan, outcomes = make_records(request, errors, request.folder)
+    manifest = results.from_plan(plan, request.name, request.marks)
+    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console)
+    report_failures(plan, outcomes, request.store, errors)
+    errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
+    return code
+
+
+def make_records(request: Request, errors: Console, out: Path | None) -> tuple[Plan, list[Outcome]]:
+    """Plan, and run what the store lacks; out: the folder for the results, tried before anything is trained."""
     request.store.check_writable()
     plan = prepare(request)
-    results.check_writable(request.folder)
+    if out is not None:
+        results.check_writable(out)
     for split in (s for block in plan.blocks for s in block.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     stored = len(plan.cells) - len(plan.missing(request.store, request.exclusive_timing))
@@ -29,9 +43,4 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
         f"{printable(plan.suite.title)}: {len(plan.cells)} cells, {stored} of them in the "
         f"store; {plan.device}, {plan.precision}, {jobs} at once"
     )
-    outcomes = run_missing(plan, request, errors)
-    manifest = results.from_plan(plan, request.name, request.marks)
-    code = show(manifest, request.store, request.catalogue.metrics, request.folder, console)
-    report_failures(plan, outcomes, request.store, errors)
-    errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
-    return code
+    return plan, run_missing(plan, request, errors)
