@@ -30,7 +30,7 @@ def run_suite(request: Request, console: Console, errors: Console) -> int:
 
 
 def make_records(request: Request, errors: Console, out: Path | None) -> tuple[Plan, list[Outcome]]:
-    """Plan, and run what the store lacks; out: the folder for the results, tried before anything is trained."""
+    """Plan, and run what the store lacks; out: the folder for the results, tried before training."""
     request.store.check_writable()
     plan = prepare(request)
     if out is not None:

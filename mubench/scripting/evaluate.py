@@ -59,8 +59,8 @@ def evaluate(
     count = max((len(row) for row in rows.values() if isinstance(row, list | tuple)), default=1)
     several = any(isinstance(row, list | tuple) for row in rows.values())
     data = [
-        {"labels": _labels(l), "images": i}
-        for l, i in zip(_by_seed(labels, count, "labels"), _by_seed(images, count, "images"), strict=True)
+        {"labels": _labels(y), "images": x}
+        for y, x in zip(_by_seed(labels, count, "labels"), _by_seed(images, count, "images"), strict=True)
     ]
     outputs = partial(_outputs, forgotten=tuple(int(k) for k in forgotten))
 

@@ -39,7 +39,7 @@ def run(
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> Results:
-    """Train what is missing of a suite and return its numbers; what was trained before is taken from the store.
+    """Train what is missing of a suite and return its numbers; what was trained before comes from the store.
 
     suite: a name, a TOML file or a `mubench.Suite`. methods: only these rows, by name or as functions
     declared with @method, in a list, or each with its parameters in a dict; Retrain and Original always join.

@@ -21,7 +21,7 @@ from typing import Any
 
 from mubench.api.spec import specs_of
 from mubench.discovery.source import DECLARATIONS
-from mubench.errors import UsageError, quote
+from mubench.errors import UsageError
 
 _HEAD = "from __future__ import annotations\n"
 _LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")

@@ -134,7 +134,7 @@ class Suite:
             text = "".join(f"{int(index)}\n" for index in forget)
         except (TypeError, ValueError):
             raise UsageError(
-                f"forget is {type(forget).__name__}; expected a percentage, {{'class': 3}} or a list of indices"
+                f"forget is {type(forget).__name__}; expected a percentage, {{'class': 3}} or indices"
             ) from None
         name = f"{hashlib.sha256(text.encode()).hexdigest()}.txt"
         store.save_text("indices", name, text)
