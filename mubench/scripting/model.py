@@ -31,8 +31,8 @@ def _arguments(factory: Callable[..., Any], images: ImageSpec) -> dict[str, int]
             given[p.name] = known[p.name]
         elif p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             raise UsageError(
-                f"model {factory.__name__!r}: what is {p.name!r}? A factory takes channels and num_classes, or "
-                "nothing; give the others a default"
+                f"model {factory.__name__!r}: what is {p.name!r}? A factory takes channels and num_classes, "
+                "or nothing; give the others a default"
             )
     return given
 
@@ -94,6 +94,6 @@ def _check_logits(network: Any, black: Any, classes: int, where: str) -> None:
         raise UsageError(f"{where} returns {shape} for 2 images; expected (2, {classes}): a logit per class")
     if not seen or not bool((seen[-1] == got).all()):
         raise UsageError(
-            f"{where} does not return what its last nn.Linear gives; expected those logits, with nothing such "
-            "as a softmax after them"
+            f"{where} does not return what its last nn.Linear gives; expected those logits, with "
+            "nothing such as a softmax after them"
         )

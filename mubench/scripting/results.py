@@ -88,6 +88,8 @@ class Results:
             figure = pictures[name]()
         if figure is None:
             raise UsageError(f"plot {name!r} has nothing to show: these results lack the numbers it draws")
+        # notebooks show it without pyplot
+        setattr(figure, "_repr_png_", lambda: style.encode(figure, "png"))  # noqa: B010
         return figure
 
     def _pictures(self) -> dict[str, Callable[[], Figure | None]]:

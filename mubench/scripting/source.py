@@ -95,7 +95,9 @@ class _Writer:
 def _installed(module: str | None) -> bool:
     """Whether any process can import it: the standard library, mubench, what lies in site-packages."""
     root = (module or "").partition(".")[0]
-    if root in ("mubench", *sys.builtin_module_names, *sys.stdlib_module_names) and root != "__main__":
+    if root == "__main__":
+        return False
+    if root in ("mubench", *sys.builtin_module_names, *sys.stdlib_module_names):
         return True
     file = getattr(sys.modules.get(module or ""), "__file__", None)
     return file is not None and bool({"site-packages", "dist-packages"} & {*Path(file).parts})

@@ -101,7 +101,6 @@ def test_an_undocumented_parameter_is_named(spec):
     assert verdict.reason.endswith("does not mention n")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_built_in_method_passes(name):
     assert [(v.rule, v.reason) for v in check_rules(METHODS[name]) if v.status in ("FAIL", "advice")] == []
