@@ -101,7 +101,7 @@ def _check(spec: Spec) -> Checked:
     loads = Verdict(_LOADS, "pass")
 
     def work() -> bytes:
-        return _VERDICTS.dump_json(_verdicts(spec))
+        return _VERDICTS.dump_json(list(_verdicts(spec)))
 
     if not CAN_FORK:
         return Checked(spec.name, spec.noun, spec.path, [loads, *_verdicts(spec)])

@@ -21,7 +21,7 @@ from mubench.running.contract import (
 )
 
 Status = Literal["pass", "FAIL", "skip", "advice"]
-# Batches that leave one image for the last: 18 images to retain, 6 to forget.
+# Batches that leave one image for the last of `plain()`: of 18 images to retain, of 6 to forget.
 LAST_OF_ONE = (17, 5)
 MANY = 100
 

@@ -83,7 +83,7 @@ def _items(dataset: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 def save(raw: Raw, store: Store) -> tuple[Path, str]:
     """Keep the arrays in the store: their file, named by their content, and a digest of 8 hex digits."""
     sha = hashlib.sha256()
-    parts = {"images": raw.images, "labels": raw.labels, "test": raw.test}
+    parts: dict[str, NDArray[Any]] = {"images": raw.images, "labels": raw.labels, "test": raw.test}
     for array in parts.values():
         sha.update(f"{array.dtype}{array.shape}".encode())
         sha.update(np.ascontiguousarray(array).tobytes())

@@ -157,7 +157,7 @@ def _outputs(
     if missing := [part for part in NEEDED if part not in source]:
         raise UsageError(f'{name} has no logits of {missing[0]}; expected "forget", "retain" and "test"')
     parts = [part for part in SETS if part in source and part in labels]
-    logits = {part: as_array(source[part]).astype(np.float32) for part in parts}
+    logits: dict[str, Any] = {str(part): as_array(source[part]).astype(np.float32) for part in parts}
     for part, z in logits.items():
         n, top = len(labels[part]), int(labels[part].max(initial=0))
         if z.ndim != 2 or len(z) != n or z.shape[1] < 2:

@@ -125,7 +125,10 @@ class Results:
         table = self.report.table
         head = element("tr", *(element("th", name) for name in table.header))
         body = (element("tr", *(_cell(cell) for cell in row)) for row in table.rows)
-        notes = [*table.notes, *(f"{f.method}: {f.reason}" for f in self.failures.itertuples() if f.reason)]
+        notes = [
+            *table.notes,
+            *(f"{f['method']}: {f['reason']}" for f in self.failures.to_dict("records") if f["reason"]),
+        ]
         grid = element("table", element("thead", head), element("tbody", *body))
         lines = (element("li", note) for note in dict.fromkeys(notes))
         caption = element("p", element("em", table.caption))
