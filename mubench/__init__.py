@@ -1,7 +1,7 @@
 """mubench: how close does machine unlearning come to retraining, at what cost, and is it real?
 
-The names below are what a plugin author needs; the program itself is reached by the command
-`mubench`. They load on first use, so that importing the package does not import torch.
+The names below are what a plugin author needs, and the Python API: `Suite`, `run`, `load_results` and
+`evaluate`. They load on first use, so that importing the package does not import torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
     from mubench.api.fisher import squared_gradients
+    from mubench.api.headless import headless
     from mubench.api.images import ImageSet
     from mubench.api.mask import mask
     from mubench.api.masks import largest, saliency, soft
@@ -25,30 +26,41 @@ if TYPE_CHECKING:
     from mubench.api.parameter import choice, log_uniform
     from mubench.api.task import Task
     from mubench.api.training import Mask, Step, cosine, cross_entropy_loss, train
+    from mubench.scripting.evaluate import evaluate
+    from mubench.scripting.results import Results, load_results
+    from mubench.scripting.run import run
+    from mubench.scripting.suite import Suite
 
+# Name -> its module.
 _HOME = {
-    "Classifier": "classifier",
-    "ImageSet": "images",
-    "ImageSpec": "dataset",
-    "Mask": "training",
-    "Outputs": "outputs",
-    "Raw": "dataset",
-    "Step": "training",
-    "Task": "task",
-    "choice": "parameter",
-    "cosine": "training",
-    "cross_entropy_loss": "training",
-    "dataset": "dataset",
-    "largest": "masks",
-    "log_uniform": "parameter",
-    "mask": "mask",
-    "method": "method",
-    "metric": "metric",
-    "model": "model",
-    "saliency": "masks",
-    "soft": "masks",
-    "squared_gradients": "fisher",
-    "train": "training",
+    "Classifier": "api.classifier",
+    "ImageSet": "api.images",
+    "ImageSpec": "api.dataset",
+    "Mask": "api.training",
+    "Outputs": "api.outputs",
+    "Raw": "api.dataset",
+    "Results": "scripting.results",
+    "Step": "api.training",
+    "Suite": "scripting.suite",
+    "Task": "api.task",
+    "choice": "api.parameter",
+    "cosine": "api.training",
+    "cross_entropy_loss": "api.training",
+    "dataset": "api.dataset",
+    "evaluate": "scripting.evaluate",
+    "headless": "api.headless",
+    "largest": "api.masks",
+    "load_results": "scripting.results",
+    "log_uniform": "api.parameter",
+    "mask": "api.mask",
+    "method": "api.method",
+    "metric": "api.metric",
+    "model": "api.model",
+    "run": "scripting.run",
+    "saliency": "api.masks",
+    "soft": "api.masks",
+    "squared_gradients": "api.fisher",
+    "train": "api.training",
 }
 
 __all__ = [
@@ -58,19 +70,25 @@ __all__ = [
     "Mask",
     "Outputs",
     "Raw",
+    "Results",
     "Step",
+    "Suite",
     "Task",
     "__version__",
     "choice",
     "cosine",
     "cross_entropy_loss",
     "dataset",
+    "evaluate",
+    "headless",
     "largest",
+    "load_results",
     "log_uniform",
     "mask",
     "method",
     "metric",
     "model",
+    "run",
     "saliency",
     "soft",
     "squared_gradients",
@@ -80,5 +98,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(f"mubench.api.{_HOME[name]}"), name)
+        return getattr(import_module(f"mubench.{_HOME[name]}"), name)
     raise AttributeError(f"module 'mubench' has no attribute {name!r}")

@@ -304,4 +304,29 @@ def show(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as
     click.echo(json.dumps(entry, indent=1) if as_json else text(entry))
 
 
+@main.command()
+@click.argument("kind", metavar="method|metric|dataset|model|suite")
+@click.argument("name")
+@click.option("--folder", type=FilePath(path_type=Path, file_okay=False), help="Where to.  [default: here]")
+def new(kind: str, name: str, folder: Path | None) -> None:
+    """Write a plugin or suite to start from, and its test."""
+    from mubench.commands.new import write_new
+
+    raise SystemExit(write_new(kind, name, folder or Path(), make_console()))
+
+
+@main.command()
+@click.argument("file_or_name")
+@options("json")
+def check(file_or_name: str, as_json: bool) -> None:
+    """Tell, rule by rule, whether a plugin honours the contract.
+
+    FILE_OR_NAME is a Python file with methods, metrics, datasets or models, or the name of one that is
+    installed. Exit code 1: a rule is broken; what is advice breaks none.
+    """
+    from mubench.commands.check import check_plugins
+
+    raise SystemExit(check_plugins(file_or_name, make_console(), as_json))
+
+
 main.add_command(completion)

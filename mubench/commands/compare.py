@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mubench.api.metric import MetricSpec
 from mubench.commands.render import Results, computed
 from mubench.errors import UsageError, printable, unknown
 from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.gap import ENOUGH
 from mubench.reporting.ranking import GapDifference, compare_frames
+from mubench.reporting.render import Report
 from mubench.reporting.statistics import FEWEST_SEEDS
 from mubench.reporting.summary import Summary
 from mubench.reporting.target import side_by_side, signed
@@ -40,6 +42,32 @@ class Compared:
     apart: GapDifference
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Whether the first row is closer to Retrain than the second.
+
+    sentence: the answer in words. lines: the metric that was asked for, then all others. notes: what to know.
+    """
+
+    first: str
+    second: str
+    sentence: str
+    lines: tuple[Compared, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The numbers by metric: both gaps, their difference, its interval and p; in points."""
+        frame = pd.DataFrame([_line(line) for line in self.lines])
+        return frame.set_index("metric").rename(columns={"first_gap": self.first, "second_gap": self.second})
+
+    def __str__(self) -> str:
+        """The answer in words."""
+        return self.sentence
+
+    __repr__ = __str__
+
+
 def compare_rows(
     found: Results,
     first: str,
@@ -56,12 +84,31 @@ def compare_rows(
     Raises UsageError for what cannot be compared.
     """
     _, report = computed(found.manifest, store, found.catalogue.metrics, found.folder, found.kept)
+    compared = compare_in(report, found.catalogue.metrics, first, second, metric)
+    if as_json:
+        asked, kept, notes = compared.lines[0], list(compared.lines), list(compared.notes)
+        console.print_json(json.dumps(_facts(asked, kept, first, second, notes), ensure_ascii=False))
+        return 0
+    console.print(printable(compared.sentence), soft_wrap=True, highlight=False)
+    _print(list(compared.lines), first, second, console)
+    for note in compared.notes:
+        console.print(printable(f"- {note}"), soft_wrap=True, highlight=False)
+    return 0
+
+
+def compare_in(
+    report: Report, metrics: Mapping[str, MetricSpec], first: str, second: str, metric: str | None = None
+) -> Comparison:
+    """Two rows of a report; metric: by name or title, unless given the headline Avg. Gap.
+
+    Raises UsageError for what cannot be compared.
+    """
     summary = report.summary
     whole = summary if isinstance(summary, Summary) else summary.mean
     _check_rows(whole, first, second)
     if not whole.columns.gaps:
         raise UsageError("there is no Avg. Gap to compare by: the results lack the metrics it is made of")
-    titles = _titles(found, summary)
+    titles = _titles(metrics, summary)
     name = whole.columns.headline.name if metric is None else _named(metric, titles)
     lines = [
         _compared(summary, line, titles[line], first, second)
@@ -70,16 +117,9 @@ def compare_rows(
     asked = lines[0]
     if asked is None or math.isnan(asked.apart.p):
         raise UsageError(_why_not(asked, first, second, titles[name]))
-    notes = _notes(summary, whole)
-    kept = [line for line in lines if line is not None]
-    if as_json:
-        console.print_json(json.dumps(_facts(asked, kept, first, second, notes), ensure_ascii=False))
-        return 0
-    console.print(printable(sentence(asked, first, second, whole.reference)), soft_wrap=True, highlight=False)
-    _print(kept, first, second, console)
-    for note in notes:
-        console.print(printable(f"- {note}"), soft_wrap=True, highlight=False)
-    return 0
+    text = sentence(asked, first, second, whole.reference)
+    kept = tuple(line for line in lines if line is not None)
+    return Comparison(first, second, text, kept, tuple(_notes(summary, whole)))
 
 
 def _check_rows(whole: Summary, first: str, second: str) -> None:
@@ -100,10 +140,10 @@ def _check_rows(whole: Summary, first: str, second: str) -> None:
         )
 
 
-def _titles(found: Results, summary: Summary | ClassSummary) -> dict[str, str]:
+def _titles(metrics: Mapping[str, MetricSpec], summary: Summary | ClassSummary) -> dict[str, str]:
     """What can be compared, by name: the table's columns, and the metrics that only cells.csv has."""
     columns = summary.columns if isinstance(summary, Summary) else summary.mean.columns
-    beside = {name: spec.title for name, spec in found.catalogue.metrics.items() if name in summary.cells}
+    beside = {name: spec.title for name, spec in metrics.items() if name in summary.cells}
     return {**beside, **columns.titles()}
 
 

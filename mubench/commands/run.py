@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.render import show
 from mubench.commands.request import Request, prepare
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
+from mubench.planning.plan import Plan
 from mubench.reporting import results
 from mubench.reporting.tables import Look
+from mubench.running.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +25,21 @@ def run_suite(request: Request, console: Console, errors: Console, wide: bool = 
     wide: every column of the table, on a narrow terminal too.
     """
     started = time.perf_counter()
+    plan, outcomes = make_records(request, errors, request.folder)
+    manifest = results.from_plan(plan, request.name, request.marks)
+    metrics, look = request.catalogue.metrics, Look(wide=wide)
+    code = show(manifest, request.store, metrics, request.folder, console, look=look)
+    report_failures(plan, outcomes, request.store, errors)
+    errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
+    return code
+
+
+def make_records(request: Request, errors: Console, out: Path | None) -> tuple[Plan, list[Outcome]]:
+    """Plan, and run what the store lacks; out: the folder for the results, tried before training."""
     request.store.check_writable()
     plan = prepare(request)
-    results.check_writable(request.folder)
+    if out is not None:
+        results.check_writable(out)
     for split in (s for block in plan.blocks for s in block.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     stored = len(plan.cells) - len(plan.missing(request.store, request.exclusive_timing))
@@ -33,10 +48,4 @@ def run_suite(request: Request, console: Console, errors: Console, wide: bool = 
         f"{printable(plan.suite.title)}: {len(plan.cells)} cells, {stored} of them in the "
         f"store; {plan.device}, {plan.precision}, {jobs} at once"
     )
-    outcomes = run_missing(plan, request, errors)
-    manifest = results.from_plan(plan, request.name, request.marks)
-    metrics, look = request.catalogue.metrics, Look(wide=wide)
-    code = show(manifest, request.store, metrics, request.folder, console, look=look)
-    report_failures(plan, outcomes, request.store, errors)
-    errors.print(f"{time.perf_counter() - started:.1f} s; written to {printable(str(request.folder))}/")
-    return code
+    return plan, run_missing(plan, request, errors)

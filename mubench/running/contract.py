@@ -6,13 +6,10 @@ fails there for its results only, never for its manners.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,25 +22,44 @@ from mubench.api.spec import specs_of
 from mubench.discovery.find import load_function
 from mubench.errors import UsageError
 from mubench.running.evaluate import as_json, check_logits, predict, unlearned_model
+from mubench.running.global_state import current_settings, fresh_state, global_states
 from mubench.running.task import generator, make_task, streams
 
 CLASSES = 3
 IMAGES = 24
-_LABELS = torch.arange(IMAGES) % CLASSES
-_FORGET = {
-    "random": torch.arange(IMAGES) % 4 == 1,
-    "class": _LABELS == CLASSES - 1,
-    "indices": torch.arange(IMAGES) < 5,
-}
+
+
+def _forget_set(scenario: str, labels: Tensor, classes: int) -> Tensor:
+    """Which of the images are to be forgotten, as booleans."""
+    place = torch.arange(len(labels))
+    if scenario == "class":
+        return labels == classes - 1
+    if scenario == "indices":
+        return place < 5
+    # with many classes, some images of each, not all of some
+    return (place + (place // classes if classes > CLASSES else 0)) % 4 == 1
+
+
+class ContractError(AssertionError):
+    """A method broke the contract; rule: which part of it, by a word of `running.rules`."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a method did to the made-up task: the weights before and after, and what it used."""
+    """What a method did to the made-up task: the weights before and after, and what it used.
+
+    settings: those of the process that it left changed. global_state: of the random generators, afterwards.
+    """
 
     before: Mapping[str, Tensor]
     after: Mapping[str, Tensor]
     ledger: Ledger
+    settings: tuple[str, ...] = ()
+    global_state: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def changed(self) -> list[str]:
@@ -61,11 +77,11 @@ def differing(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> list[str]
 _SEEDS = streams(0, "contract")
 
 
-def _model(stream: str, ledger: Ledger) -> Classifier:
+def _model(stream: str, ledger: Ledger, classes: int = CLASSES) -> Classifier:
     """One convolution with BatchNorm and a head, on images of 8 x 8 grey pixels."""
     layers = nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(4)
     model = Classifier(
-        nn.Sequential(*layers, nn.Flatten()), 24, CLASSES, torch.tensor([0.5]), torch.tensor([0.3])
+        nn.Sequential(*layers, nn.Flatten()), 24, classes, torch.tensor([0.5]), torch.tensor([0.3])
     )
     initialise(model, generator(_SEEDS(stream)))
     model.ledger = ledger
@@ -76,50 +92,43 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
-@contextmanager
-def _global_state(seed: int) -> Iterator[None]:
-    """Global random states start from `seed`, on one thread; afterwards all is the caller's again."""
-    ours, numpys, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
-            yield
-    finally:
-        random.setstate(ours)
-        np.random.set_state(numpys)
-        torch.set_num_threads(threads)
-
-
-class _Trial:
+class Trial:
     """A method to be run on the made-up task, whatever goes wrong being an AssertionError that names it."""
 
     def __init__(self, spec: MethodSpec, function: Callable[..., Any], parameters: Mapping[str, Any]) -> None:
         self.spec, self.function, self.parameters = spec, function, dict(parameters)
 
-    def fail(self, message: str, cause: BaseException | None = None) -> AssertionError:
-        error = AssertionError(f"method {self.spec.name!r} {message}")
+    def fail(self, rule: str, message: str, cause: BaseException | None = None) -> ContractError:
+        error = ContractError(rule, f"method {self.spec.name!r} {message}")
         error.__cause__ = cause
         return error
 
-    def run(self, scenario: str, *, batch_size: int = 4, seed: int = 1, **changed: Any) -> Trace:
+    def run(
+        self,
+        scenario: str,
+        *,
+        batch_size: int = 4,
+        seed: int = 1,
+        classes: int = CLASSES,
+        images: int = IMAGES,
+        **changed: Any,
+    ) -> Trace:
         """Run once under the global random seed `seed`."""
-        ledger = Ledger()
+        ledger, labels = Ledger(), torch.arange(images) % classes
         pixels = torch.randint(
-            0, 176, (IMAGES, 1, 8, 8), generator=generator(_SEEDS("pixels")), dtype=torch.uint8
+            0, 176, (images, 1, 8, 8), generator=generator(_SEEDS("pixels")), dtype=torch.uint8
         )
-        pixels += 40 * _LABELS.to(torch.uint8)[:, None, None, None]
-        rows = {"forget": _FORGET[scenario], "retain": ~_FORGET[scenario]}
-        data = {name: (pixels[at], _LABELS[at]) for name, at in rows.items()}
+        pixels += 40 * (labels % CLASSES).to(torch.uint8)[:, None, None, None]
+        forget = _forget_set(scenario, labels, classes)
+        rows = {"forget": forget, "retain": ~forget}
+        data = {name: (pixels[at], labels[at]) for name, at in rows.items()}
         untouched = {name: (images.clone(), labels.clone()) for name, (images, labels) in data.items()}
         task = make_task(
             self.spec,
             data,
             _SEEDS,
-            lambda: _model("fresh", ledger),
-            num_classes=CLASSES,
+            lambda: _model("fresh", ledger, classes),
+            num_classes=classes,
             device=torch.device("cpu"),
             batch_size=batch_size,
             augmentation=Augmentation(padding=1, flip=True),
@@ -127,73 +136,99 @@ class _Trial:
             ledger=ledger,
         )
         where = f"in scenario {scenario!r}, batches of {batch_size}"
-        with _global_state(seed):
-            model = _model("original", ledger)
+        with fresh_state(seed):
+            model = _model("original", ledger, classes)
             before = _weights(model)
             torch.manual_seed(seed)
+            settings = current_settings()
             try:
                 result = self.function(model, task, **{**self.parameters, **changed})
             except PermissionError as error:
-                raise self.fail(f"touches an undeclared set ({where}): {error}", error) from error
+                raise self.fail("sees", f"touches an undeclared set ({where}): {error}", error) from error
             except Exception as error:
-                raise self.fail(f"stops with {type(error).__name__} ({where}): {error}", error) from error
+                said = f"stops with {type(error).__name__} ({where}): {error}"
+                raise self.fail("runs", said, error) from error
+            left = tuple(name for name, value in current_settings().items() if value != settings[name])
+            states = global_states()
         used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
         try:
             unlearned = unlearned_model(result, model)
-            check_logits(predict(unlearned, pixels)[0], CLASSES, "on the task's images")
+            check_logits(predict(unlearned, pixels)[0], classes, "on the task's images")
         except (TypeError, ValueError, FloatingPointError) as error:
-            raise self.fail(f"leaves no usable model ({where}): {error}", error) from error
+            rule = "finite" if isinstance(error, FloatingPointError) else "logits"
+            raise self.fail(rule, f"leaves no usable model ({where}): {error}", error) from error
         try:
             as_json(task.notes)
         except TypeError as error:
-            raise self.fail(f"logs what a record cannot keep ({where}): {error}", error) from error
+            raise self.fail("notes", f"logs what a record cannot keep ({where}): {error}", error) from error
         for name, tensors in data.items():
             if not all(torch.equal(a, b) for a, b in zip(tensors, untouched[name], strict=True)):
-                raise self.fail(f"changed the images or labels of the {name} set ({where})")
-        return Trace(before, _weights(unlearned), used)
+                raise self.fail("data", f"changed the images or labels of the {name} set ({where})")
+        return Trace(before, _weights(unlearned), used, left, states)
 
 
-def _check_declaration(trial: _Trial) -> None:
+def _check_declaration(trial: Trial) -> None:
     spec = trial.spec
     if not spec.doc.strip():
-        raise trial.fail("has no docstring: say what it minimises, where its defaults come from, its cost")
+        raise trial.fail(
+            "declared", "has no docstring: say what it minimises, where its defaults come from, its cost"
+        )
     if not spec.cite.strip() and spec.role != "baseline":
-        raise trial.fail("has no cite: name the publication that the row stands for")
+        raise trial.fail("declared", "has no cite: name the publication that the row stands for")
+    check_search(trial)
+
+
+def check_search(trial: Trial) -> None:
+    """Whether there is a scenario, and every value of the search space is of its parameter's type."""
+    spec = trial.spec
     if not spec.scenarios:
-        raise trial.fail("applies to no scenario")
+        raise trial.fail("declared", "applies to no scenario")
     for p in spec.parameters:
         search = spec.search.get(p.name, {})
         for value in [*search.get("choices", []), *search.get("log", [])]:
             try:
                 p.check(value, "its search range")
             except UsageError as error:
-                raise trial.fail(f"cannot be tuned: {error}", error) from error
+                raise trial.fail("search", f"cannot be tuned: {error}", error) from error
 
 
-def _check_cost(trial: _Trial, outcome: Trace) -> None:
+def check_cost(trial: Trial, outcome: Trace) -> None:
+    """Whether the cost is a count of images, and fits what was done."""
     used = outcome.ledger
     read = sum(used.reads.values())
     cost = f"{read} images read, {used.forward} passed forward and {used.backward} backward"
     for count in (*used.reads.values(), used.forward, used.backward):
         if type(count) is not int or count < 0:
-            raise trial.fail(f"has a cost that is not a count of images: {cost}")
+            raise trial.fail("cost", f"has a cost that is not a count of images: {cost}")
     if trial.spec.role == "baseline" and (read or used.forward or outcome.changed):
-        raise trial.fail(f"is a baseline, which does nothing, but: {cost}; changed {outcome.changed}")
+        raise trial.fail("cost", f"is a baseline, which does nothing, but: {cost}; changed {outcome.changed}")
     if outcome.changed and read and not used.forward:
         raise trial.fail(
+            "cost",
             f"changes weights by images that never pass through the model as it is counted ({cost}): "
-            "call model(x) or model.features(x), not the layers inside"
+            "call model(x) or model.features(x), not the layers inside",
         )
     if used.backward > used.forward:
-        raise trial.fail(f"passes more images backward than forward: {cost}")
+        raise trial.fail("cost", f"passes more images backward than forward: {cost}")
 
 
-def _check_streams(trial: _Trial, scenario: str, outcome: Trace) -> None:
+def check_streams(trial: Trial, scenario: str, outcome: Trace) -> None:
+    """Whether the same streams give the same weights, whatever the global random state."""
     if not (names := differing(outcome.after, trial.run(scenario, seed=2).after)):
         return
     if differing(outcome.after, trial.run(scenario).after):
-        raise trial.fail(f"is not deterministic: a second run gave other values for {names}")
-    raise trial.fail(f"depends on the global random state (see {names}): draw from task.rng instead")
+        raise trial.fail("deterministic", f"is not deterministic: a second run gave other values for {names}")
+    raise trial.fail(
+        "global", f"depends on the global random state (see {names}): draw from task.rng instead"
+    )
+
+
+def check_length(trial: Trial, scenario: str) -> None:
+    """Whether no epochs leave the weights as they were."""
+    spec = trial.spec
+    lengths = {p.name: 0 for p in spec.parameters if p.name.startswith("epochs") and p.kind == "int"}
+    if lengths and spec.role == "method" and (names := trial.run(scenario, **lengths).changed):
+        raise trial.fail("length", f"changes {names} with {', '.join(lengths)} = 0")
 
 
 def check_method(
@@ -217,14 +252,12 @@ def check_method(
         spec, function = own, method
     else:
         raise TypeError(f"{method!r} is not declared with @method(name, ...)")
-    trial = _Trial(spec, function, spec.bind(parameters or {}, f"parameters of {spec.name}"))
+    trial = Trial(spec, function, spec.bind(parameters or {}, f"parameters of {spec.name}"))
     _check_declaration(trial)
     first = spec.scenarios[0]
     outcomes: dict[str, Trace] = {s: trial.run(s) for s in spec.scenarios}
     for outcome in (*outcomes.values(), trial.run(first, batch_size=2 * IMAGES)):
-        _check_cost(trial, outcome)
-    _check_streams(trial, first, outcomes[first])
-    lengths = {p.name: 0 for p in spec.parameters if p.name.startswith("epochs") and p.kind == "int"}
-    if lengths and spec.role == "method" and (names := trial.run(first, **lengths).changed):
-        raise trial.fail(f"changes {names} with {', '.join(lengths)} = 0")
+        check_cost(trial, outcome)
+    check_streams(trial, first, outcomes[first])
+    check_length(trial, first)
     return outcomes

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-import mubench
+from mubench.version import __version__
 
 
 @lru_cache
@@ -19,7 +19,7 @@ def environment(device: str) -> dict[str, Any]:
     """Versions, device ("cpu" or "cuda"), hardware, system and commit that numbers are made with."""
     name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
     return {
-        "mubench": mubench.__version__,
+        "mubench": __version__,
         "python": platform.python_version(),
         **{p: metadata.version(p) for p in ("torch", "numpy")},
         "device": device,
@@ -39,7 +39,7 @@ def _cpu_name() -> str:
 
 def _commit() -> str | None:
     """The commit of the checkout that mubench runs from, "+" if it was changed since; None elsewhere."""
-    home = Path(mubench.__file__).parents[1]
+    home = Path(__file__).parents[2]
     if not (home / ".git").exists():
         return None
     try:

@@ -63,7 +63,15 @@ def test_what_is_built_in():
     catalogue = Catalogue()
 
     assert {"Retrain", "Original", "FT", "WSS-CL"} <= catalogue.methods.keys()
-    assert {"cifar10", "cifar100", "digits", "fashion-mnist", "folder", "svhn"} == catalogue.datasets.keys()
+    assert {
+        "arrays",
+        "cifar10",
+        "cifar100",
+        "digits",
+        "fashion-mnist",
+        "folder",
+        "svhn",
+    } == catalogue.datasets.keys()
     assert {"small-cnn", "resnet8", "resnet18", "vgg16-bn", "mobilenet_v2"} <= catalogue.models.keys()
     assert {"ua", "ra", "ta", "fta", "va", "mia", "mia_svc", "auc", "js", "tow"} <= catalogue.metrics.keys()
     assert {"activation", "iam", "nomus", "rf_jsd", "rmia"} <= catalogue.metrics.keys()
