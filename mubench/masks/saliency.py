@@ -1,7 +1,11 @@
 """saliency: only the weights that matter most for the forget set may move (Fan et al., 2024)."""
 
-from mubench import Classifier, Mask, Task, cross_entropy_loss, largest, mask
-from mubench import saliency as gradients
+from mubench.api.classifier import Classifier
+from mubench.api.mask import mask
+from mubench.api.masks import largest
+from mubench.api.masks import saliency as gradients
+from mubench.api.task import Task
+from mubench.api.training import Mask, cross_entropy_loss
 
 
 @mask("saliency", sees="forget", cite="Fan et al. 2024")

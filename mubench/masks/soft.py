@@ -3,8 +3,12 @@
 import math
 from typing import Literal
 
-from mubench import Classifier, Mask, Task, cross_entropy_loss, mask, saliency
-from mubench import soft as softened
+from mubench.api.classifier import Classifier
+from mubench.api.mask import mask
+from mubench.api.masks import saliency
+from mubench.api.masks import soft as softened
+from mubench.api.task import Task
+from mubench.api.training import Mask, cross_entropy_loss
 
 
 @mask("soft", sees="forget", cite="Tran and Le 2025")
