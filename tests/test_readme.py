@@ -23,7 +23,9 @@ def test_the_gate_runs_exactly_the_readmes_test_command() -> None:
 
 
 def test_the_readmes_table_is_the_one_the_program_wrote() -> None:
-    written = (ROOT / "results" / "published" / "cifar10-random-10-small" / "table.md").read_text(encoding="utf-8")
+    written = (ROOT / "results" / "published" / "cifar10-random-10-small" / "table.md").read_text(
+        encoding="utf-8"
+    )
     shown = re.search(r"<!-- table -->\n(.*?)\n<!-- /table -->", README, re.S)
     assert shown is not None
     assert shown.group(1).strip() == written.strip()
