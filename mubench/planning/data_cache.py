@@ -161,10 +161,7 @@ def _decode(spec: DatasetSpec, arguments: Mapping[str, Any], folder: Path, verif
         saved = _cached(folder, verify)
         if saved is None:
             saved = _fresh(spec, arguments)
-            try:
-                _write(*saved, folder)
-            except OSError as error:  # such as a full disk: decoded for this process alone
-                print(f"{folder}: {error.strerror}; the decoded images are not kept", file=sys.stderr)  # noqa: T201
+            _write(*saved, folder)
     return saved
 
 

@@ -150,7 +150,8 @@ def test_lists(call, what, names):
 
     assert code == 0
     assert names <= {e["name"] for e in entries}
-    assert [line.split()[0] for line in out.splitlines()] == [e["name"] for e in entries]
+    for line, entry in zip(out.splitlines(), entries, strict=True):
+        assert line.startswith(f"{entry['name']} ")
     assert all(e["summary"] for e in entries)
     kind = what.removesuffix("s")
     for entry in entries:
