@@ -33,6 +33,12 @@ def inner(one: Sequence[Tensor], two: Sequence[Tensor]) -> Tensor:
     return torch.stack([(a * b).sum() for a, b in zip(one, two, strict=True)]).sum()
 
 
+def clipped(gradients: Sequence[Tensor], max_norm: float) -> tuple[Tensor, ...]:
+    """The gradients, scaled down where their common norm exceeds `max_norm`."""
+    norm = torch.stack([g.norm() for g in gradients]).norm()
+    return tuple(g * (max_norm / (norm + 1e-6)).clamp(max=1) for g in gradients)
+
+
 def along(model: nn.Module, *direction: Tensor) -> Tensor:
     """sum <theta, d>, whose gradient is d itself: `Step(model, along, lr)(*d)` descends along d."""
     parts = [(p * d).sum() for p, d in zip(model.parameters(), direction, strict=True)]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mubench import Classifier, Step, Task, cross_entropy_loss, log_uniform, method
 
-from ._steps import along, gradient, inner
+from ._steps import along, clipped, gradient, inner
 from .rl import random_labels
 
 
@@ -22,12 +22,6 @@ def bargain(g_r: Sequence[Tensor], g_f: Sequence[Tensor]) -> tuple[Tensor, Tenso
     alpha = 1 / (rr.sqrt() * scale), 1 / (ff.sqrt() * scale)
     agreed = alpha[0].isfinite() & alpha[1].isfinite()
     return torch.where(agreed, alpha[0], 1.0), torch.where(agreed, alpha[1], 0.1)
-
-
-def clipped(g: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """g, shortened to norm 1 if it is longer."""
-    factor = (1 / (inner(g, g).sqrt() + 1e-6)).clamp(max=1)
-    return tuple(p * factor for p in g)
 
 
 @method(
@@ -57,5 +51,5 @@ def munba(model: Classifier, task: Task, *, epochs: int = 10, lr: float = 0.01) 
                 wrong = random_labels(y_f, task.num_classes, task.rng, exclude_true=False)
                 g_f = gradient(model, cross_entropy_loss, x_f, wrong)
                 a, b = bargain(g, g_f)
-                g = clipped([a * p + b * q for p, q in zip(g, g_f, strict=True)])
+                g = clipped([a * p + b * q for p, q in zip(g, g_f, strict=True)], 1.0)
             follow(*g)

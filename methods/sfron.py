@@ -8,6 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from mubench import Classifier, Task, cosine, cross_entropy_loss, log_uniform, method, squared_gradients
 
+from ._steps import clipped
+
 Tensors = Sequence[Tensor]
 
 
@@ -23,12 +25,6 @@ def salient(model: Classifier, task: Task, gamma: float) -> Tensors:
     forget = squared_gradients(model, cross_entropy_loss, task.forget)
     retain = squared_gradients(model, cross_entropy_loss, task.retain)
     return [((f + 1e-15) / (retain[n] + 1e-15) >= gamma).to(f.dtype) for n, f in forget.items()]
-
-
-def clipped(gradients: Tensors, max_norm: float) -> Tensors:
-    """The gradients, scaled down where their common norm exceeds `max_norm`."""
-    norm = torch.stack([g.norm() for g in gradients]).norm()
-    return [g * (max_norm / (norm + 1e-6)).clamp(max=1) for g in gradients]
 
 
 @torch.no_grad()

@@ -5,8 +5,9 @@ import torch
 
 from mubench import cross_entropy_loss
 from mubench.methods import munba as module
+from mubench.methods._steps import clipped
 from mubench.methods.ft import fine_tune
-from mubench.methods.munba import bargain, clipped, munba
+from mubench.methods.munba import bargain, munba
 
 
 def pair(seed, tilt=0.0):
@@ -53,7 +54,7 @@ def test_where_no_bargain_is_struck_forgetting_counts_a_tenth(other):
 
 
 def test_clipping_shortens_and_never_lengthens():
-    (long,), (short,) = clipped([torch.tensor([3.0, 4.0])]), clipped([torch.tensor([0.3, 0.4])])
+    (long,), (short,) = clipped([torch.tensor([3.0, 4.0])], 1.0), clipped([torch.tensor([0.3, 0.4])], 1.0)
 
     torch.testing.assert_close(long, torch.tensor([0.6, 0.8]))
     assert torch.equal(short, torch.tensor([0.3, 0.4]))

@@ -8,7 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from mubench import cross_entropy_loss
 from mubench.api.cost import Ledger
-from mubench.methods.sfron import adaptive_loss, clipped, saliency_forgetting, salient
+from mubench.methods._steps import clipped
+from mubench.methods.sfron import adaptive_loss, saliency_forgetting, salient
 
 SPEC = saliency_forgetting.__mubench__[0]
 
@@ -87,7 +88,7 @@ def test_clipping_by_hand():
         [torch.tensor([0.3]), torch.tensor([0.4])],
     )
 
-    torch.testing.assert_close(clipped(long, 2.0), [torch.tensor([1.2, 0.0]), torch.tensor([[1.6]])])
+    torch.testing.assert_close(clipped(long, 2.0), (torch.tensor([1.2, 0.0]), torch.tensor([[1.6]])))
     assert all(torch.equal(a, b) for a, b in zip(clipped(short, 2.0), short, strict=True))
 
 
