@@ -1,29 +1,9 @@
-"""`mubench completion`: a script that completes commands, options, suites and kinds in a shell."""
+"""What a shell completes beside commands and options."""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
-
-# Where a user of the shell puts the line that loads the script.
-_HINTS = {
-    "bash": '# In ~/.bashrc: eval "$(mubench completion bash)"',
-    "zsh": '# In ~/.zshrc, after compinit: eval "$(mubench completion zsh)"',
-    "fish": "# Once: mubench completion fish > ~/.config/fish/completions/mubench.fish",
-}
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(tuple(_HINTS)))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands and options."""
-    script = get_completion_class(shell)
-    if script is None:
-        raise click.UsageError(f"this version of click completes nothing in {shell}")
-    group = ctx.find_root().command
-    # the hint comes last: zsh wants its own comment in the first line
-    click.echo(f"{script(group, {}, 'mubench', '_MUBENCH_COMPLETE').source().strip()}\n{_HINTS[shell]}")
+from click.shell_completion import CompletionItem
 
 
 def complete_suite(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -1,0 +1,21 @@
+"""The words of `mubench list`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mubench.commands.options import options
+
+
+@click.command("list")
+@click.argument("what", metavar="methods|masks|metrics|datasets|models|suites")
+@options("plugin json")
+def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """List the methods, masks, metrics, datasets, models or suites."""
+    from mubench.commands.list import listing, listing_text
+
+    entries = listing(what, plugins)
+    click.echo(json.dumps(entries, indent=1) if as_json else listing_text(entries))
