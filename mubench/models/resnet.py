@@ -32,14 +32,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, inputs, H, W) -> (b, outputs, H / stride, W / stride)."""
-        h = relu(self.bn1(self.conv1(x)))
-        return relu(self.bn2(self.conv2(h)) + self.shortcut(x))
+        h = relu(self.bn1(self.conv1(x)), inplace=True)
+        return relu(self.bn2(self.conv2(h)).add_(self.shortcut(x)), inplace=True)
 
 
 def _small(channels: int, blocks: int, factor: int = 1, stride: int = 1) -> tuple[nn.Module, int]:
     width = 16 * factor
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)]
-    layers += [nn.BatchNorm2d(width), nn.ReLU()]
+    layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     for stage, outputs in enumerate((16 * factor, 32 * factor, 64 * factor)):
         for i in range(blocks):
             layers.append(Block(width, outputs, stride=2 if stage and not i else 1))
