@@ -94,7 +94,8 @@ class ImageSet:
         for i, samples in enumerate(torch.bincount(self._owner[rows], minlength=len(self._names)).tolist()):
             self._ledger.read(self._names[i], samples)
 
-    def _epoch(self, views: int) -> Iterator[tuple[list[Tensor], Tensor]]:
+    def _epoch(self, views: int, number: int = 0, count: int = 0) -> Iterator[tuple[list[Tensor], Tensor]]:
+        self._ledger.begin_epoch(self._names[0], number, count)
         order = torch.randperm(len(self), generator=self._order_rng)
         batches = torch.tensor_split(order, self.batches) if len(self) else ()
         per_chunk = max(1, CHUNK // self.batch_size)
@@ -116,8 +117,9 @@ class ImageSet:
 
     def epochs(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """`count` epochs, each in an order of its own."""
-        for _ in range(count):
-            yield from self
+        for number in range(1, count + 1):
+            for (images,), labels in self._epoch(1, number, count):
+                yield images, labels
 
     def cycle(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Epochs without end (of an empty set: nothing)."""

@@ -7,6 +7,7 @@ command's docstring is its line in the help, cut after 66 characters.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -17,6 +18,7 @@ import click
 
 import mubench
 from mubench.commands.console import print_any_character
+from mubench.commands.messages import LOG, messages
 from mubench.errors import UsageError, printable
 
 INTERRUPTED = 130  # a shell's exit code for Ctrl-C
@@ -45,6 +47,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UsageError as error:
+            LOG.debug("refused here:", exc_info=error)
             raise _Refused(str(error)) from error
         except click.UsageError as error:
             raise _Refused(error.format_message()) from error
@@ -65,7 +68,30 @@ class _Commands(click.Group):
 @click.version_option(mubench.__version__, prog_name="mubench")
 def main() -> None:
     """How close does machine unlearning come to retraining, at what cost, and is it real?"""
+    click.get_current_context().with_resource(messages())
+
+
+def _speak_up_to(_: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
+        LOG.setLevel(logging.WARNING if option.name == "quiet" else logging.DEBUG)
+
+
+def _add_manners(command: click.Command) -> None:
+    """Give a command, or all that it holds, the options that every command has."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _add_manners(inner)
+        return
+    for letter, name, words in (
+        ("-q", "--quiet", "Say nothing but results, warnings and failures."),
+        ("-v", "--verbose", "Say more: how each step went, and what libraries warn of."),
+    ):
+        command.params.append(
+            click.Option([letter, name], is_flag=True, help=words, expose_value=False, callback=_speak_up_to)
+        )
 
 
 for _file in iter_modules(__path__):
-    main.add_command(import_module(f"{__name__}.{_file.name}").command)
+    _command = import_module(f"{__name__}.{_file.name}").command
+    _add_manners(_command)
+    main.add_command(_command)

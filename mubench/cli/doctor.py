@@ -29,5 +29,4 @@ def command(floor: int, as_json: bool, **chosen: Any) -> None:
     """
     from mubench.commands.doctor import doctor_suite
 
-    console, errors = make_console(), make_console(stderr=True)
-    raise SystemExit(doctor_suite(make_request(chosen), floor, console, errors, as_json))
+    raise SystemExit(doctor_suite(make_request(chosen), floor, make_console(), as_json))

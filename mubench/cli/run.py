@@ -23,4 +23,4 @@ def command(dry_run: bool, wide: bool, **chosen: Any) -> None:
     request, console = make_request(chosen), make_console()
     if dry_run:
         raise SystemExit(plan_suite(request, console, as_json=False))
-    raise SystemExit(run_suite(request, console, make_console(stderr=True), wide))
+    raise SystemExit(run_suite(request, console, wide))

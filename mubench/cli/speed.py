@@ -42,9 +42,7 @@ def command(threads: int | None, rounds: int, seconds: float, as_json: bool, **c
     """
     from mubench.commands.speed import speed_suite
 
-    request, console, errors = make_request(chosen), make_console(), make_console(stderr=True)
+    request, console = make_request(chosen), make_console()
     raise SystemExit(
-        speed_suite(
-            request, console, errors, threads=threads, rounds=rounds, seconds=seconds, as_json=as_json
-        )
+        speed_suite(request, console, threads=threads, rounds=rounds, seconds=seconds, as_json=as_json)
     )

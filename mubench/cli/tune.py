@@ -33,5 +33,4 @@ def command(trials: int, dev_seeds: int, **chosen: Any) -> None:
     """
     from mubench.commands.tune import tune_suite
 
-    console, errors = make_console(), make_console(stderr=True)
-    raise SystemExit(tune_suite(make_request(chosen), trials, dev_seeds, console, errors))
+    raise SystemExit(tune_suite(make_request(chosen), trials, dev_seeds, make_console()))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Of the terminal's own sixteen colours, those that stand out on a dark and on a light ground.
+WARNING, ERROR, DONE, LEFT = "magenta", "red", "blue", "bright_black"
 # A file or a pipe has no edge; a table is not cut off before this many columns.
 WIDE = 200
 

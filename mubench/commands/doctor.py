@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,11 +24,13 @@ from mubench.reporting.gap import ENOUGH
 from mubench.reporting.summary import Summary, summarise
 from mubench.storage.files import write_atomic
 
+LOG = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def doctor_suite(request: Request, floor: int, console: Console, errors: Console, as_json: bool) -> int:
+def doctor_suite(request: Request, floor: int, console: Console, as_json: bool) -> int:
     """Run what is missing of the replicates, print the diagnosis and write it; 1 if a method failed.
 
     floor: how many further Retrains the noise floor is tried on; 0 for none. Raises UsageError for a
@@ -42,11 +45,11 @@ def doctor_suite(request: Request, floor: int, console: Console, errors: Console
     notes: list[str] = []
     if resolve_precision("auto", own.device) != "bf16":
         notes.append("bf16 is emulated: this machine does not compute in it, which takes longer.")
-        errors.print(notes[0])
+        LOG.info("%s", notes[0])
     summaries: dict[str, Summary] = {}
     made_on: list[str] = []
     for name, asked in _replicates(request, own).items():
-        summaries[name], hardware_lines = _run(name, asked, errors)
+        summaries[name], hardware_lines = _run(name, asked)
         made_on = made_on or hardware_lines
     first = next(iter(summaries.values()))
     gap = first.columns.headline
@@ -54,7 +57,7 @@ def doctor_suite(request: Request, floor: int, console: Console, errors: Console
         found = diagnose([Replicate.of(n, s, gap) for n, s in summaries.items()], len(own.suite.seeds))
     except ValueError as error:
         raise UsageError(f"{request.suite}: {error}") from None
-    check = _check_floor(request, own, floor, first, errors) if floor else None
+    check = _check_floor(request, own, floor, first) if floor else None
     rows = doctor_text.rows_left_out(summaries, found.methods)
     title = printable(own.suite.title)
     table = doctor_text.as_table(found, title, gap.title, check, [*notes, *rows, *made_on])
@@ -65,7 +68,7 @@ def doctor_suite(request: Request, floor: int, console: Console, errors: Console
         console.print(formats.terminal(table))
     write_atomic(request.folder / "doctor.md", formats.markdown(table).encode())
     write_atomic(request.folder / "doctor.json", f"{json.dumps(json.loads(data), indent=1)}\n".encode())
-    errors.print(f"written to {printable(str(request.folder))}/doctor.md and doctor.json")
+    LOG.info("written to %s/doctor.md and doctor.json", printable(str(request.folder)))
     return int(any((s.rows["status"] == Status.FAILED).any() for s in summaries.values()))
 
 
@@ -98,15 +101,15 @@ def _replicates(request: Request, plan: Plan) -> Mapping[str, Request]:
     }
 
 
-def _run(name: str, request: Request, errors: Console) -> tuple[Summary, list[str]]:
+def _run(name: str, request: Request) -> tuple[Summary, list[str]]:
     """Run what is missing; the summary of the columns of the Avg. Gaps, and what it was made on.
 
     Raises UsageError if the rows have no gaps, because Retrain has no numbers.
     """
     plan = prepare(request)
     missing = len(plan.missing(request.store))
-    errors.print(f"{name}: {len(plan.cells)} cells, {len(plan.cells) - missing} of them in the store")
-    report_failures(plan, run_missing(plan, request, errors), request.store, errors)
+    LOG.info("%s: %d cells, %d of them in the store", name, len(plan.cells), len(plan.cells) - missing)
+    report_failures(plan, run_missing(plan, request), request.store)
     metrics = {name: spec for name, spec in request.catalogue.metrics.items() if spec.gap}
     manifest = results.from_plan(plan, request.name, request.marks)
     options = {name: given for name, given in manifest.metrics.items() if name in metrics}
@@ -120,14 +123,14 @@ def _run(name: str, request: Request, errors: Console) -> tuple[Summary, list[st
     return summary, hardware(manifest, request.store)
 
 
-def _check_floor(request: Request, plan: Plan, floor: int, suite: Summary, errors: Console) -> FloorCheck:
+def _check_floor(request: Request, plan: Plan, floor: int, suite: Summary) -> FloorCheck:
     """Try the band of as many Retrains as the suite has, three at least, on the others of `floor` more."""
     asked = replace(
         next(iter(_replicates(request, plan).values())),
         methods=request.catalogue.with_role(Role.REFERENCE).name,
     )
     asked = replace(asked, set_options=(*asked.set_options, f"floor={floor}"))
-    summary, _ = _run(f"noise floor, {floor + 1} Retrains", asked, errors)
+    summary, _ = _run(f"noise floor, {floor + 1} Retrains", asked)
     gap = suite.columns.headline
     of_row = {row: cells.set_index("seed") for row, cells in summary.cells.groupby("method")}
     by_seed = [

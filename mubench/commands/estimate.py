@@ -20,6 +20,7 @@ from mubench.discovery.find import PACKAGES
 from mubench.planning.cell import Cell
 from mubench.planning.plan import Plan
 from mubench.planning.timing_key import rate_facts, timing_facts
+from mubench.running.pulse import Pulse
 from mubench.storage.files import key_of
 from mubench.storage.store import Store
 
@@ -132,16 +133,33 @@ class Forecast:
         if seconds is not None:
             self._taken.setdefault(kind, []).append(seconds)
 
-    def seconds_left(self) -> float | None:
+    def left_of(self, key: str, pulse: Pulse, now: float) -> float | None:
+        """Seconds until a running cell has finished: what is expected of its kind, or by its epochs.
+
+        None where neither says anything, for cells that take longer than expected among others.
+        """
+        expected = self._known().get(self._left[key])
+        rest = None if expected is None else expected - (now - pulse.started)
+        return rest if rest is not None and rest > 0 else pulse.seconds_left(now)
+
+    def seconds_left(self, running: Mapping[str, Pulse] | None = None, now: float = 0.0) -> float | None:
         """Seconds until all have finished; a cell of an unknown kind counts as the mean of those finished.
 
-        None if nothing has finished yet and a kind is unknown.
+        running: cell key -> how far it is, of those that run now. None if nothing has finished yet and a
+        kind is unknown.
         """
-        expected = {**self._expected, **{kind: fmean(s) for kind, s in self._taken.items()}}
+        expected = self._known()
         usual = fmean(s for taken in self._taken.values() for s in taken) if self._taken else None
-        seconds = [expected.get(kind, usual) for kind in self._left.values()]
-        known = [s for s in seconds if s is not None]
+        seconds = {key: expected.get(kind, usual) for key, kind in self._left.items()}
+        for key, pulse in (running or {}).items():
+            left = self.left_of(key, pulse, now)
+            seconds[key] = 0.0 if left is None and seconds[key] is not None else left
+        known = [s for s in seconds.values() if s is not None]
         return sum(known) / self._jobs if len(known) == len(seconds) else None
+
+    def _known(self) -> dict[str, float]:
+        """Kind -> seconds: as measured in this run, or else as expected before it."""
+        return {**self._expected, **{kind: fmean(s) for kind, s in self._taken.items()}}
 
 
 def total_text(expected: Mapping[str, float | None], jobs: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mubench.commands.messages import working_console
 from mubench.commands.request import Request, read_suite
 from mubench.errors import error_context
 from mubench.planning.data_cache import image_spec_of
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 def speed_suite(
     request: Request,
     console: Console,
-    errors: Console,
     *,
     threads: int | None,
     rounds: int,
@@ -49,7 +49,7 @@ def speed_suite(
         device,
         threads or cores(),
     )
-    with errors.status("measuring") as status:
+    with working_console().status("measuring") as status:
         measured = speed.compare(work, precision, rounds=rounds, seconds=seconds, report=status.update)
     facts = {
         "suite": request.suite,

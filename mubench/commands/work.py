@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from mubench.commands.estimate import LONG_WORK, Forecast, estimate, total_text
+from mubench.commands.estimate import LONG_WORK, Forecast, duration, estimate, total_text
+from mubench.commands.messages import working_console
 from mubench.commands.progress import progress
 from mubench.commands.request import Request, keys_by_row
 from mubench.errors import printable
@@ -15,14 +16,13 @@ from mubench.running.executor import execute
 from mubench.running.outcome import Outcome
 from mubench.storage.store import Store, default_store
 
-if TYPE_CHECKING:
-    from rich.console import Console
+LOG = logging.getLogger(__name__)
 
 # Hex digits of a key that messages show; `mubench show record` takes them.
 SHORT = 12
 
 
-def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
+def run_missing(plan: Plan, request: Request) -> list[Outcome]:
     """Run the cells that are not in the store; how each one ended.
 
     Raises KeyboardInterrupt, saying what was finished, when Ctrl-C is pressed.
@@ -32,25 +32,28 @@ def run_missing(plan: Plan, request: Request, errors: Console) -> list[Outcome]:
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     expected = estimate(plan, missing, store, LONG_WORK)
     if missing:
-        errors.print(f"Expected: {total_text(expected, jobs)}.")
+        LOG.info("Expected: %s.", total_text(expected, jobs))
     try:
         names = {
             key: printable(f"{name}, seed {seed}")
             for name, keys in keys_by_row(plan).items()
             for seed, key in keys.items()
         }
-        with progress(errors, names, Forecast(missing, expected, jobs)) as report:
-            outcomes = execute(missing, store, jobs, report)
+        with progress(working_console(), names, Forecast(missing, expected, jobs), jobs > 0) as shown:
+            outcomes = execute(missing, store, jobs, shown.finish, shown.pulse)
     except KeyboardInterrupt:
         left = len(plan.missing(store, request.exclusive_timing))
         raise KeyboardInterrupt(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
         ) from None
+    for o in outcomes:
+        took = duration(o.seconds)
+        LOG.debug("%s: %s in %s, record %s", names[o.cell.key], o.status, took, o.cell.key[:SHORT])
     return outcomes
 
 
-def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store, errors: Console) -> None:
+def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> None:
     """A line for each row that failed: where, why, and the command that shows more."""
     failed = {o.cell.key: o.reason for o in outcomes if o.status == "failed"}
     elsewhere = "" if store.root == default_store().absolute() else f" --store {shlex.quote(str(store.root))}"
@@ -60,4 +63,4 @@ def report_failures(plan: Plan, outcomes: Sequence[Outcome], store: Store, error
             at = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             key = keys[seeds[0]]
             hint = f"see: mubench show record {key[:SHORT]}{elsewhere}"
-            errors.print(printable(f"{name} failed at {at}: {failed[key]}; {hint}"))
+            LOG.error("%s", printable(f"{name} failed at {at}: {failed[key]}; {hint}"))

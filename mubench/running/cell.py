@@ -34,6 +34,7 @@ from mubench.running.evaluate import (
     weights_of,
 )
 from mubench.running.parts import Parts
+from mubench.running.pulse import Beat
 from mubench.running.task import make_set, make_task, streams
 from mubench.running.timing import Timed, timed
 from mubench.storage.files import key_of
@@ -41,13 +42,20 @@ from mubench.storage.store import Store
 from mubench.streams import stream_seed
 
 
-def run(cell: Cell, store: Store, jobs: int = 1) -> None:
-    """Run one cell and record it; whatever goes wrong is raised. jobs: how many cells run at once."""
+def run(cell: Cell, store: Store, jobs: int = 1, pulse: Path | None = None) -> None:
+    """Run one cell and record it; whatever goes wrong is raised.
+
+    jobs: how many cells run at once. pulse: a folder where it keeps a line of how far it is.
+    """
     start = perf_counter()
     _set_process_state(cell)
     bench = Bench(cell.setting, store)
     spec = cell.spec
-    rate = _run_method(cell, spec, bench, store, jobs) if spec else _run_original(cell, bench, store, jobs)
+    ledger = Ledger(on_epoch=Beat(pulse, cell.key) if pulse else None)
+    if spec:
+        rate = _run_method(cell, spec, bench, store, jobs, ledger)
+    else:
+        rate = _run_original(cell, bench, store, jobs, ledger)
     with suppress(OSError):  # an estimate less
         times = {"seconds": perf_counter() - start, "images_per_second": rate}
         store.save_json("timings", key_of(timing_facts(cell.setting, cell)), times)
@@ -110,12 +118,11 @@ def _facts(cell: Cell, bench: Bench, seconds: float, measured: Timed, ledger: Le
     }
 
 
-def _run_original(cell: Cell, bench: Bench, store: Store, jobs: int) -> float:
+def _run_original(cell: Cell, bench: Bench, store: Store, jobs: int, ledger: Ledger) -> float:
     """Train the original on forget and retain together (not if legacy); no forget set is involved.
 
     Returns the images trained on a second.
     """
-    ledger = Ledger()
     data, names = bench.take(bench.data.partition.seen), streams(cell.seed, cell.stream)
     images = make_set("train", data, names, ledger, **_batches(bench))
     model = bench.fresh(cell.seed, cell.stream)
@@ -133,7 +140,9 @@ def _batches(bench: Bench) -> Mapping[str, Any]:
     return {"batch_size": bench.setting.batch_size, "augmentation": bench.data.augmentation}
 
 
-def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: int) -> float | None:
+def _run_method(
+    cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: int, ledger: Ledger
+) -> float | None:
     """Run a method on the original of its seed; returns images a second if it trains by the recipe."""
     split = bench.split(cell.seed)
     if split.digest != cell.split:
@@ -143,7 +152,6 @@ def _run_method(cell: Cell, spec: MethodSpec, bench: Bench, store: Store, jobs: 
             raise RuntimeError(
                 f"{one.path}, or a module it imports, has changed since this run was planned; start it again"
             )
-    ledger = Ledger()
     model = _start(cell, bench, store)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.ledger = ledger

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from mubench.planning.cell import Cell
@@ -147,19 +148,24 @@ class _Run:
 
 
 def execute(
-    cells: Sequence[Cell], store: Store, jobs: int, report: Callable[[Outcome], None] = lambda _: None
+    cells: Sequence[Cell],
+    store: Store,
+    jobs: int,
+    report: Callable[[Outcome], None] = lambda _: None,
+    pulse: Path | None = None,
 ) -> list[Outcome]:
     """Run all cells on `jobs` worker processes (0: in children of this one) and return how each ended.
 
-    `report` is called once per cell, never twice at a time. On KeyboardInterrupt the workers are ended
-    and the interrupt goes on; what was finished is in the store. UnwritableError if it takes no more.
+    `report` is called once per cell, never twice at a time. pulse: a folder where each cell keeps a line of
+    how far it is (not with 0 jobs, where the terminal is the cell's). On KeyboardInterrupt the workers are
+    ended and the interrupt goes on; what was finished is in the store. UnwritableError if it takes no more.
     """
     run = _Run(cells, store, report)
     if not jobs:
         run.work(InProcessWorker(store))
         return run.outcomes
     count = min(jobs, len(cells))
-    workers = [WorkerProcess(store, count, cells[0].setting.device) for _ in range(count)]
+    workers = [WorkerProcess(store, count, cells[0].setting.device, pulse) for _ in range(count)]
     errors: list[BaseException] = []
 
     def watched(worker: Worker) -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 from mubench.planning.cell import CELL, Cell
 from mubench.running.isolation import CAN_FORK, how_it_ended
@@ -35,11 +36,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 class WorkerProcess:
     """One process of `mubench.running.worker`."""
 
-    def __init__(self, store: Store, jobs: int, device: str) -> None:
-        """`jobs` workers share the machine's memory; `device` is "cpu" or "cuda"."""
+    def __init__(self, store: Store, jobs: int, device: str, pulse: Path | None = None) -> None:
+        """`jobs` workers share the machine's memory; `device` is "cpu" or "cuda"; pulse: as in `execute`."""
         self._store = store
         # -P: a folder called mubench in the working directory must not stand in for the installed one
         words = ["-P", "-m", "mubench.running.worker", str(store.root), str(jobs), device]
+        words += [] if pulse is None else [str(pulse)]
         self._command = [sys.executable, *words]
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker prints into it

@@ -31,12 +31,19 @@ LOG_LIMIT = 1 << 20
 
 
 def run_one(
-    cell: Cell, store: Store, jobs: int = 1, *, log: Path | None = None, interruptible: bool = False
+    cell: Cell,
+    store: Store,
+    jobs: int = 1,
+    *,
+    log: Path | None = None,
+    pulse: Path | None = None,
+    interruptible: bool = False,
 ) -> Reply:
     """Run a cell in this process, unless another run does or did.
 
-    jobs: how many cells run at once. log: where a traceback is kept as well as printed. interruptible: Ctrl-C
-    is the user's and raises KeyboardInterrupt; it is a failure of the method otherwise, as all it raises.
+    jobs: how many cells run at once. log: where a traceback is kept as well as printed. pulse: a folder where
+    it keeps a line of how far it is. interruptible: Ctrl-C is the user's and raises KeyboardInterrupt; it is
+    a failure of the method otherwise, as all it raises.
     """
     from mubench.running.cell import run
 
@@ -45,7 +52,7 @@ def run_one(
             record = store.get(cell.key)
             if record is not None and not (cell.alone and record.about["cost"]["shared"]):
                 return Reply(Status.CACHED)
-            run(cell, store, jobs)
+            run(cell, store, jobs, pulse)
     except Timeout:
         return Reply(Status.BUSY)
     except UnwritableError as error:
@@ -115,15 +122,18 @@ class _Log:
             self._file.close()
 
 
-def run_apart(cell: Cell, store: Store, jobs: int, pipes: tuple[int, int]) -> Reply:
-    """Run a cell in a child; what it prints goes to its log. pipes: this process's requests and replies."""
+def run_apart(cell: Cell, store: Store, jobs: int, pulse: Path | None, pipes: tuple[int, int]) -> Reply:
+    """Run a cell in a child; what it prints goes to its log.
+
+    pulse: as in `run_one`. pipes: this process's requests and replies.
+    """
     log = _Log(store.log_file(cell.key))
     last_words = ""
 
     def work() -> bytes:
         with suppress(OSError):  # where the system runs out of memory, it ends the cell, not the worker
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
-        return REPLY.dump_json(run_one(cell, store, jobs))
+        return REPLY.dump_json(run_one(cell, store, jobs, pulse=pulse))
 
     try:
         line = run_forked(
@@ -159,9 +169,10 @@ def _limit_memory(jobs: int) -> None:
 
 
 def main() -> None:
-    """Serve until stdin ends: `python -m mubench.running.worker STORE JOBS DEVICE`."""
+    """Serve until stdin ends: `python -m mubench.running.worker STORE JOBS DEVICE [PULSE]`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     store, jobs, device = Store(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
+    pulse = Path(sys.argv[4]) if len(sys.argv) > 4 else None
     pipes = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what imports print must not be taken for a reply
@@ -175,7 +186,10 @@ def main() -> None:
             prepare(cell, store)
             gc.freeze()  # children collect their own garbage without touching, hence copying, these pages
             os.write(pipes[1], STARTED)
-            reply = run_apart(cell, store, jobs, pipes) if CAN_FORK else run_one(cell, store, jobs)
+            if CAN_FORK:
+                reply = run_apart(cell, store, jobs, pulse, pipes)
+            else:
+                reply = run_one(cell, store, jobs, pulse=pulse)
             os.write(pipes[1], REPLY.dump_json(reply) + b"\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from mubench.api.method import MethodSpec
 from mubench.api.spec import Spec
-from mubench.commands.console import make_console
+from mubench.commands.messages import messages_of_mubench
 from mubench.commands.render import computed
 from mubench.commands.request import Request
 from mubench.commands.run import make_records
@@ -73,16 +74,21 @@ def run(
         jobs=jobs,
         out=None if out is None else Path(out),
     )
-    errors = make_console(stderr=True)
-    errors.quiet = quiet
-    plan, outcomes = make_records(request, errors, request.out)
+    with messages_of_mubench(logging.WARNING if quiet else logging.INFO):
+        return _run(request, out)
+
+
+def _run(request: Request, out: str | Path | None) -> Results:
+    """Train what is missing, say which rows failed, and compute the numbers."""
+    kept = request.store
+    plan, outcomes = make_records(request, request.out)
     found = request.catalogue.metrics
     place = request.folder if out is not None else kept.root / "nowhere"
     manifest, report = computed(from_plan(plan, request.name, request.marks), kept, found, place)
     results = Results(report, found, partial(row_histograms, manifest, kept, place), manifest)
     if out is not None:
         results.write(out)
-    report_failures(plan, outcomes, kept, errors)
+    report_failures(plan, outcomes, kept)
     return results
 
 

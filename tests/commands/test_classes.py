@@ -171,7 +171,7 @@ def test_tuning_takes_one_class_at_a_time(home, made_up, suite_file):
     request = Request(str(suite_file(EVERY)), Store(Path("store")), device="cpu")
 
     with pytest.raises(UsageError, match=r"one class at a time: add --set forget\.class=0"):
-        tune_suite(request, 1, 1, None, None)
+        tune_suite(request, 1, 1, None)
 
 
 def test_a_class_called_mean_keeps_its_block(whole, made_up, monkeypatch):

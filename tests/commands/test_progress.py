@@ -1,11 +1,16 @@
 """Lines of progress without a terminal."""
 
+import re
+import time
+
 import pytest
+from rich.console import Console
 
 from mubench.commands.console import make_console
 from mubench.commands.estimate import Forecast
-from mubench.commands.progress import Lines, progress
+from mubench.commands.progress import SILENCE, Lines, progress
 from mubench.running.outcome import Outcome
+from mubench.running.pulse import Pulse
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def told(cells):
         lines, now = [], [0.0]
         report = Lines(lines.append, named(cells), Forecast(cells, {}, jobs), clock=lambda: now[0])
         for cell, (status, seconds, now[0]) in zip(cells, steps, strict=False):
-            report(Outcome(cell, status, "why" if status == "failed" else "", seconds))
+            report.finish(Outcome(cell, status, "why" if status == "failed" else "", seconds))
         return lines
 
     return tell
@@ -75,11 +80,47 @@ def test_a_terminal_gets_a_bar_that_names_the_cell(cells, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     console = make_console(stderr=True)
 
-    with progress(console, named(cells), Forecast(cells, {}, 1)) as report:
+    with progress(console, named(cells), Forecast(cells, {}, 1)) as shown:
         for cell in cells[:2]:
-            report(Outcome(cell, "ok", "", 2.0))
+            shown.finish(Outcome(cell, "ok", "", 2.0))
 
     shown = capsys.readouterr().err
     assert "Retrain, seed 4" in shown
     assert "2/4" in shown
     assert "about 4.0 s left" in shown
+
+
+def test_a_terminal_shows_the_running_cell_its_epoch_and_time_left(cells, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("mubench.commands.progress.TICK", 0.01)
+    console, now = Console(stderr=True), time.time()
+
+    with progress(console, named(cells), Forecast(cells, {}, 1)) as shown:
+        pulse = f"{now - 60} 31 182 {now}"
+        (shown.pulse / cells[0].key).write_text(pulse, encoding="ascii")
+        time.sleep(0.4)  # rich draws ten times a second
+
+    drawn = capsys.readouterr().err
+    assert "Retrain, seed 3: epoch 31 of 182" in re.sub(r"\x1b\[[\d;]*m", "", drawn)
+    assert "about 5 min left" in drawn  # 152 epochs of 2 s
+    codes = {c for group in re.findall(r"\x1b\[([\d;]*)m", drawn) for c in group.split(";")}
+    assert codes <= {"0", "34", "90"}, "the terminal's own blue and grey, which its theme makes legible"
+
+
+def test_after_long_silence_a_line_says_how_far_the_cells_are(cells):
+    lines, now = [], [0.0]
+    report = Lines(lines.append, named(cells), Forecast(cells, {}, 1), clock=lambda: now[0])
+    began = time.time() - 60
+    running = {cells[0].key: Pulse(began, 31, 182, began + 60), cells[2].key: Pulse(began)}
+
+    report.look(running)
+    now[0] = SILENCE - 1
+    report.look(running)
+    assert lines == []
+    now[0] = SILENCE
+    report.look(running)
+    report.look(running)
+
+    assert lines == ["Retrain, seed 3: epoch 31 of 182, about 5 min left", "FT, seed 3: begun, 60 s so far"]
