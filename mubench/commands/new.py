@@ -17,43 +17,78 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_+][A-Za-z0-9]+)*")
-# Kind -> the command that tries what was written.
+# Kind -> the command that tries what was written; {plugin} names its file, where it is not installed.
 KINDS = {
-    "method": "mubench run --plugin {file}",
-    "metric": "mubench run --plugin {file}",
-    "dataset": "mubench run --plugin {file} --set dataset={name} --set model=small-mlp",
-    "model": "mubench run --plugin {file} --set model={name}",
+    "method": "mubench run{plugin}",
+    "metric": "mubench run{plugin}",
+    "dataset": "mubench run{plugin} --set dataset={name} --set model=small-mlp",
+    "model": "mubench run{plugin} --set model={name}",
     "suite": "mubench run --suite {file} --profile small",
 }
 
 
-def write_new(kind: str, name: str, folder: Path, console: Console) -> int:
+def write_new(kind: str, name: str, folder: Path, console: Console, package: bool = False) -> int:
     """Write NAME's file and its test into the folder, and print what to do next.
 
-    Raises UsageError for an unknown kind, an invalid or taken name, or a file that exists.
+    package: write a folder that can be installed instead, in which both are. Raises UsageError for an unknown
+    kind, an invalid or taken name, or a file that exists.
     """
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
+    if kind == "suite" and package:
+        raise UsageError("a suite is a file that mubench run takes; leave out --package")
     stem = _stem(kind, name)
     _check_free(kind, name)
-    ending = "toml" if kind == "suite" else "py"
-    file, test = folder / f"{stem}.{ending}", folder / f"test_{stem}.py"
-    for path in (file, test):
+    files, next_steps = (_package if package else _file)(kind, name, stem, folder)
+    for path in files:
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists already; give another name, or --folder")
-    for path, template in ((file, f"{kind}.{ending}.txt"), (test, f"{kind}_test.py.txt")):
-        text = (TEMPLATES / template).read_text(encoding="utf-8")
-        for word, value in {"@NAME@": name, "@FILE@": stem, "@FUNCTION@": stem}.items():
-            text = text.replace(word, value)
+    for path, text in files.items():
         _write(path, text)
-    shown = printable(str(file))
-    lines = [f"written: {shown}", f"         {printable(str(test))}", "next:"]
-    if kind != "suite":
-        lines.append(f"  mubench check {shown}")
-    lines += [f"  {KINDS[kind].format(file=shown, name=name)}", f"  python -m pytest {printable(str(test))}"]
-    for line in lines:
+    first, *others = (printable(str(path)) for path in files)
+    for line in (f"written: {first}", *(f"         {o}" for o in others), "next:", *next_steps):
         console.print(line)
     return 0
+
+
+def _file(kind: str, name: str, stem: str, folder: Path) -> tuple[dict[Path, str], list[str]]:
+    """Path -> text of a plugin's or suite's file and its test, and what to do next."""
+    ending = "toml" if kind == "suite" else "py"
+    file, test = folder / f"{stem}.{ending}", folder / f"test_{stem}.py"
+    shown = printable(str(file))
+    attempt = KINDS[kind].format(file=shown, name=name, plugin=f" --plugin {shown}")
+    steps = [attempt, f"python -m pytest {printable(str(test))}"]
+    if kind != "suite":
+        steps.insert(0, f"mubench check {shown}")
+    words = {"NAME": name, "FILE": stem, "FUNCTION": stem}
+    texts = {file: f"{kind}.{ending}", test: f"{kind}_test.py"}
+    return {path: _filled(template, words) for path, template in texts.items()}, [f"  {s}" for s in steps]
+
+
+def _package(kind: str, name: str, stem: str, folder: Path) -> tuple[dict[Path, str], list[str]]:
+    """Path -> text of what a package with the plugin holds, and what to do next."""
+    module = f"mubench_{stem}"  # a method may be called torch
+    package = module.replace("_", "-")
+    attempt = KINDS[kind].format(name=name, plugin="")
+    words = {"NAME": name, "FILE": module, "FUNCTION": stem, "PACKAGE": package, "KIND": kind, "TRY": attempt}
+    texts = {
+        "pyproject.toml": "package_pyproject.toml",
+        "README.md": "package_readme.md",
+        f"src/{module}/__init__.py": f"{kind}.py",
+        f"tests/test_{stem}.py": f"{kind}_test.py",
+    }
+    home = folder / package
+    shown = printable(str(home))
+    steps = [f"pip install -e {shown}", f"mubench check {name}", attempt, f"python -m pytest {shown}"]
+    return {home / path: _filled(text, words) for path, text in texts.items()}, [f"  {s}" for s in steps]
+
+
+def _filled(template: str, words: dict[str, str]) -> str:
+    """A template with @WORD@ replaced."""
+    text = (TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text
 
 
 def _stem(kind: str, name: str) -> str:

@@ -1,8 +1,12 @@
 """`mubench new`: files that run as they are, and refusals that lose nothing."""
 
 import os
+import re
 import subprocess
 import sys
+import sysconfig
+import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -100,3 +104,89 @@ def test_another_folder(call, home):
 
 def test_every_kind_says_how_to_try_it():
     assert list(KINDS) == list(NAMES)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """`installed(*words)`: run Python in a new environment that has mubench and packages, and no other."""
+    pytest.importorskip("pip", reason="nothing here installs packages")
+    pytest.importorskip("setuptools", reason="nothing here builds packages")
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home / "venv", symlinks=True)
+    python = home / "venv" / "bin" / "python"
+    paths = sysconfig.get_paths(vars={"base": str(home / "venv"), "platbase": str(home / "venv")})
+    # what is installed here is there too, without a download
+    here = Path(sysconfig.get_path("purelib"))
+    Path(paths["purelib"], "here.pth").write_text(f"import site; site.addsitedir({str(here)!r})\n")
+    env = {**os.environ, "MUBENCH_STORE": str(home / "store"), "PYTHONPATH": ""}
+
+    def run(*words, cwd=home):
+        command = [str(w) for w in ("python", *words)]
+        command[0] = str(python)
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def install(*packages):
+        flags = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "-q")
+        subprocess.run(
+            [sys.executable, "-m", "pip", "--python", str(python), "install", *flags, *map(str, packages)],
+            env=env,
+            check=True,
+            capture_output=True,
+        )
+
+    return home, install, run
+
+
+@pytest.mark.slow  # a new environment, and torch imported in four processes
+def test_a_package_is_built_installed_found_and_run(installed, call):
+    home, install, run = installed
+    for kind, name in (("method", "My-Method"), ("metric", "sure")):
+        assert call("new", kind, name, "--package", "--folder", home)[0] == 0
+    install(home / "mubench-my-method", home / "mubench-sure")
+
+    assert "rules hold" in run("-m", "mubench", "check", "My-Method")
+    tests = run("-m", "pytest", "-q", "-p", "no:cacheprovider", ".", cwd=home / "mubench-my-method")
+    assert "2 passed" in tests
+    few = ("--first-seeds", "1", "--set", "original.epochs=1", "--set", "floor=0")
+    table = run("-m", "mubench", "run", "--methods", "My-Method", *few, "--out", "out", "--jobs", "0")
+    assert "My-Method" in table
+    assert "sure" in (home / "out" / "table.csv").read_text().splitlines()[0]
+
+
+def test_a_package_is_whole_and_says_what_to_do(call, home):
+    code, out, err = call("new", "model", "tiny-net", "--package")
+
+    assert (code, err) == (0, "")
+    package = home / "mubench-tiny-net"
+    assert {str(p.relative_to(package)) for p in package.rglob("*") if p.is_file()} == {
+        "pyproject.toml",
+        "README.md",
+        "src/mubench_tiny_net/__init__.py",
+        "tests/test_tiny_net.py",
+    }
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"] == {"mubench.models": {"tiny_net": "mubench_tiny_net"}}
+    assert not re.search("@[A-Z]+@", "".join(p.read_text() for p in package.rglob("*") if p.is_file()))
+    assert "  pip install -e mubench-tiny-net\n  mubench check tiny-net\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("suite", "mine"), "a suite is a file that mubench run takes; leave out --package"),
+        (("method", "Mine"), "pyproject.toml exists already"),
+        (("method", "ft"), "there is a method called 'FT' already"),
+    ],
+)
+def test_a_package_that_cannot_be_written(call, home, words, said):
+    kept = home / "mubench-mine" / "pyproject.toml"
+    kept.parent.mkdir()
+    kept.write_text("precious")
+
+    code, out, err = call("new", *words, "--package")
+
+    assert (code, out, said in err) == (2, "", True)
+    assert kept.read_text() == "precious"
+    assert list(kept.parent.iterdir()) == [kept]
