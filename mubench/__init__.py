@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from mubench.version import __version__
 
 if TYPE_CHECKING:
+    from mubench.api.adam import AdamStep
     from mubench.api.classifier import Classifier
     from mubench.api.dataset import ImageSpec, Raw, dataset
     from mubench.api.fisher import squared_gradients
+    from mubench.api.frozen import frozen
     from mubench.api.headless import headless
     from mubench.api.images import ImageSet
     from mubench.api.mask import mask
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mubench.api.model import model
     from mubench.api.outputs import Outputs
     from mubench.api.parameter import choice, log_uniform
+    from mubench.api.per_example import fisher_diagonal, per_example_gradients
     from mubench.api.task import Task
     from mubench.api.training import Mask, Step, cosine, cross_entropy_loss, train
     from mubench.scripting.evaluate import evaluate
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 # Name -> its module.
 _HOME = {
+    "AdamStep": "api.adam",
     "Classifier": "api.classifier",
     "ImageSet": "api.images",
     "ImageSpec": "api.dataset",
@@ -48,6 +52,8 @@ _HOME = {
     "cross_entropy_loss": "api.training",
     "dataset": "api.dataset",
     "evaluate": "scripting.evaluate",
+    "fisher_diagonal": "api.per_example",
+    "frozen": "api.frozen",
     "headless": "api.headless",
     "largest": "api.masks",
     "load_results": "scripting.results",
@@ -56,6 +62,7 @@ _HOME = {
     "method": "api.method",
     "metric": "api.metric",
     "model": "api.model",
+    "per_example_gradients": "api.per_example",
     "run": "scripting.run",
     "saliency": "api.masks",
     "soft": "api.masks",
@@ -64,6 +71,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AdamStep",
     "Classifier",
     "ImageSet",
     "ImageSpec",
@@ -80,6 +88,8 @@ __all__ = [
     "cross_entropy_loss",
     "dataset",
     "evaluate",
+    "fisher_diagonal",
+    "frozen",
     "headless",
     "largest",
     "load_results",
@@ -88,6 +98,7 @@ __all__ = [
     "method",
     "metric",
     "model",
+    "per_example_gradients",
     "run",
     "saliency",
     "soft",
