@@ -18,9 +18,7 @@ def headless(network: nn.Module, num_classes: int | None = None) -> tuple[nn.Mod
         raise TypeError(f"expected a network (nn.Module), got {type(network).__name__}")
     layers = [(name, m) for name, m in network.named_modules() if isinstance(m, nn.Linear)]
     if not layers or not layers[-1][0]:
-        raise TypeError(
-            "expected a network with an nn.Linear as its last layer, whose outputs are the logits"
-        )
+        raise TypeError(no_head(network))
     name, last = layers[-1]
     if num_classes not in (None, last.out_features):
         raise TypeError(
@@ -30,3 +28,13 @@ def headless(network: nn.Module, num_classes: int | None = None) -> tuple[nn.Mod
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, nn.Identity())
     return network, last.in_features
+
+
+def no_head(network: nn.Module) -> str:
+    """What to say of a network in which there is no `nn.Linear` to take out."""
+    leaf = next(m for m in reversed([*network.modules()]) if not [*m.children()])
+    return (
+        "expected a network with an nn.Linear as its last layer, whose outputs are the logits, got one that "
+        f"ends in {type(leaf).__name__}; or declare what comes before the logits with @model, as a function "
+        "that returns (a module, the width of its features)"
+    )

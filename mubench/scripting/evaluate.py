@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from mubench.api.metric import MetricSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.api.scores import confidence
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, quote, suggestion
 from mubench.reporting.columns import Columns
-from mubench.reporting.evaluate import check_outputs, evaluate_metric, merge_values
+from mubench.reporting.evaluate import check_outputs
 from mubench.reporting.histograms import PARTS, Histogram, Histograms
 from mubench.reporting.render import make_report
 from mubench.reporting.tables import Look
+from mubench.scripting.cells import cells_of
 from mubench.scripting.data import as_array
 from mubench.scripting.results import Results
 from mubench.storage.store import default_store
@@ -48,9 +46,11 @@ def evaluate(
     retrained: Retrain's logits alike. For one seed, a list holds several Retrains: the first is the
     reference, the others are the noise floor. For a list of seeds it has one entry per seed, each of them
     logits or a list.
-    labels: {"forget": (n,), ...}, or a list of them, one per seed. original: as `retrained`, of one each.
+    labels: {"forget": (n,), ...} alike, or a list of them, one per seed. original: as `retrained`, of one
+    each.
     images: {"forget": (n, C, H, W), ...}, or a list: where a model stands in place of logits, a function or
     nn.Module from images to logits. It is called in eval mode on 512 images at once.
+    Without outputs of "val" the metrics that want them are left out, as is said under the table.
     forgotten: the classes that were forgotten as a whole. headline: the attack that ranks.
 
     Raises UsageError, in one line, for what cannot be scored.
@@ -85,7 +85,7 @@ def evaluate(
     attacks = [m.name for m in metrics.values() if m.gap == "attack"]
     if headline not in attacks:
         raise UsageError(f"headline {quote(headline)} is no attack.{suggestion(headline, attacks)}")
-    cells, left_out = _cells(table, metrics)
+    cells, left_out = cells_of(table, metrics)
     columns = Columns.of(metrics.values(), headline)
     notes = [f"Made elsewhere: {count} seed{'s' * (count > 1)}, from logits of {_sizes(again[0][0])}."]
     notes += [f"Left out, for want of {what}: {', '.join(names)}." for what, names in left_out.items()]
@@ -192,36 +192,6 @@ def _logits(model: Callable[[Any], Any], images: Any, where: str) -> Any:
     if any(part.ndim != 2 for part in parts):
         raise UsageError(f"{where}: the model returns {parts[0].shape}; expected (n, K) logits")
     return np.concatenate(parts)
-
-
-def _cells(
-    table: Mapping[str, tuple[str, list[Outputs]]], metrics: Mapping[str, MetricSpec]
-) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """A line per row and seed with every metric that can be computed; and what others want."""
-    reference = table["Retrain"][1]
-    floors = [of for role, of in table.values() if role == "floor"]
-    beside: dict[str, list[Any]] = {"references": reference}
-    beside["originals"] = table["Original"][1] if "Original" in table else []
-    lines: list[dict[str, Any]] = []
-    left_out: dict[str, list[str]] = {}
-    for name, (role, of) in table.items():
-        # no Retrain may judge itself: the first takes its place
-        others = [reference if further is of else further for further in floors]
-        beside["retrains"] = [list(seed) for seed in zip(*others, strict=True)] if others else []
-        values: list[dict[str, float]] = [{} for _ in of]
-        for spec in metrics.values():
-            missing = [what for what in spec.beside if not beside[what]]
-            if missing:
-                left_out.setdefault(WANTED[missing[0]], []).append(spec.name)
-                continue
-            merge_values(values, spec.name, evaluate_metric(spec, of, beside, {}))
-        about = {"method": name, "role": role, "status": "ok", "reason": ""}
-        times = {"rte": math.nan, "rte_shared": False}
-        lines += [{**about, "seed": seed, **value, **times} for seed, value in enumerate(values)]
-    return pd.DataFrame(lines), {what: sorted({*names}) for what, names in left_out.items()}
-
-
-WANTED = {"retrains": "further Retrains", "originals": "the Original", "references": "Retrain"}
 
 
 def _histograms(table: Mapping[str, tuple[str, list[Outputs]]]) -> Histograms:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mubench.api.dataset import ImageSpec
+from mubench.api.headless import no_head
 from mubench.api.model import ModelSpec
 from mubench.api.spec import Spec, specs_of
 from mubench.discovery.models import build
@@ -86,8 +87,9 @@ def _check_logits(network: Any, black: Any, classes: int, where: str) -> None:
 
     seen: list[Any] = []
     layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    if layers:
-        layers[-1].register_forward_hook(lambda _, __, out: seen.append(out))
+    if not layers:
+        raise UsageError(f"{where}: {no_head(network)}")
+    layers[-1].register_forward_hook(lambda _, __, out: seen.append(out))
     got = network(black)
     shape = tuple(got.shape) if hasattr(got, "shape") else type(got).__name__
     if shape != (2, classes):

@@ -1,5 +1,7 @@
 """Numbers of models unlearned elsewhere: known answers, every form of input, one line for what is wrong."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -50,12 +52,17 @@ def test_without_validation_what_needs_it_is_left_out():
     def some(outputs):
         return {name: outputs[name] for name in ("forget", "retain", "test")}
 
-    whole = evaluate(logits(2), RETRAIN, LABELS).cells
-    part = evaluate(some(logits(2)), some(RETRAIN), some(LABELS)).cells
+    again = [logits(4), logits(5)]
+    whole = evaluate(logits(2), [RETRAIN, *again], LABELS, original=logits(6))
+    original, retrains = some(logits(6)), [some(RETRAIN), *map(some, again)]
+    part = evaluate(some(logits(2)), retrains, some(LABELS), original=original)
 
-    assert "va" in whole
-    assert "va" not in part
-    assert part["mia_svc"].equals(whole["mia_svc"])
+    assert "va" in whole.cells
+    assert "va" not in part.cells
+    assert part.cells["mia_svc"].equals(whole.cells["mia_svc"])
+    assert 'for want of validation outputs, "val" in labels and logits: rmia, va.' in str(part)
+    assert "want of validation" not in str(whole)
+    assert re.search(r"want of features, or of enough images, seeds or Retrains: .*klom", str(whole))
 
 
 def test_several_rows_an_original_and_further_retrains():

@@ -237,7 +237,7 @@ def needs(width):
 WRONG_MODELS = {
     four: r"model 'four' returns \(2, 4\) for 2 images; expected \(2, 3\): a logit per class",
     soft: "model 'soft' does not return what its last nn.Linear gives; expected those logits",
-    no_linear: "model 'no_linear' does not return what its last nn.Linear gives",
+    no_linear: "model 'no_linear': expected a network with an nn.Linear as its last .* ends in Flatten; or",
     too_wide: "model 'too_wide' does not take images of 1x8x8: ",
     needs: "model 'needs': what is 'width'. A factory takes channels and num_classes, or nothing",
     net(3): "model is a Sequential; expected a name, or a function or class that makes the network",
