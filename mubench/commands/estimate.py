@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from statistics import fmean
 from typing import Any
 
 from mubench.api.model import ModelSpec
@@ -36,9 +36,17 @@ print(rates(work, {"": ours(work, sys.argv[2])}, rounds=1, seconds=1.0)[""])
 MEASURE_LIMIT = 60.0
 
 
-def _kind(cell: Cell) -> str:
-    """The same for all cells that take equally long."""
-    return key_of(timing_facts(cell.setting, cell))
+def _kinds(cells: Sequence[Cell]) -> dict[str, str]:
+    """Cell key -> its kind, the same for all cells that take equally long."""
+    found: dict[tuple[int, ...], str] = {}
+    kinds = {}
+    for cell in cells:
+        # the cells of a row are made of the same objects, and to hash what they say takes longer
+        made_of = (id(cell.setting), id(cell.spec), id(cell.parameters), id(cell.composition))
+        if made_of not in found:
+            found[made_of] = key_of(timing_facts(cell.setting, cell))
+        kinds[cell.key] = found[made_of]
+    return kinds
 
 
 def recipe_images(plan: Plan) -> dict[str, int]:
@@ -92,7 +100,7 @@ def estimate(
     measure_from: a rate that was never measured is measured now if at least so many images are to be
     trained by the recipe.
     """
-    kinds = {cell.key: _kind(cell) for cell in plan.cells}
+    kinds = _kinds(plan.cells)
     timings: dict[str, Any] = {k: store.cached_json("timings", k) or {} for k in set(kinds.values())}
     images = recipe_images(plan)
     open_images = [images[c.key] for c in missing if c.key in images and not timings[kinds[c.key]]]
@@ -117,28 +125,34 @@ class Forecast:
 
     def __init__(self, cells: Sequence[Cell], expected: Mapping[str, float | None], jobs: int) -> None:
         """expected: cell key -> seconds or None; jobs: cells at once."""
-        self._left = {cell.key: _kind(cell) for cell in cells}
-        self._expected = {self._left[key]: s for key, s in expected.items() if s is not None}
-        self._taken: dict[str, list[float]] = {}
+        self._kinds = _kinds(cells)
+        self._open = set(self._kinds)
+        self._left = Counter(self._kinds.values())
+        self._expected = {self._kinds[key]: s for key, s in expected.items() if s is not None}
+        self._taken: dict[str, tuple[float, int]] = {}  # kind -> seconds of all that finished, and how many
         self._jobs = max(1, jobs)
 
     @property
     def cells_left(self) -> int:
         """The number of cells that have not finished."""
-        return len(self._left)
+        return len(self._open)
 
     def finish(self, cell: Cell, seconds: float | None) -> None:
         """A cell has finished; seconds: what it took, None where that says nothing of others."""
-        kind = self._left.pop(cell.key, _kind(cell))
+        kind = self._kinds[cell.key]
+        if cell.key in self._open:
+            self._open.remove(cell.key)
+            self._left[kind] -= 1
         if seconds is not None:
-            self._taken.setdefault(kind, []).append(seconds)
+            total, count = self._taken.get(kind, (0.0, 0))
+            self._taken[kind] = total + seconds, count + 1
 
     def left_of(self, key: str, pulse: Pulse, now: float) -> float | None:
         """Seconds until a running cell has finished: what is expected of its kind, or by its epochs.
 
         None where neither says anything, for cells that take longer than expected among others.
         """
-        expected = self._known().get(self._left[key])
+        expected = self._known().get(self._kinds[key])
         rest = None if expected is None else expected - (now - pulse.started)
         return rest if rest is not None and rest > 0 else pulse.seconds_left(now)
 
@@ -148,18 +162,20 @@ class Forecast:
         running: cell key -> how far it is, of those that run now. None if nothing has finished yet and a
         kind is unknown.
         """
-        expected = self._known()
-        usual = fmean(s for taken in self._taken.values() for s in taken) if self._taken else None
-        seconds = {key: expected.get(kind, usual) for key, kind in self._left.items()}
-        for key, pulse in (running or {}).items():
-            left = self.left_of(key, pulse, now)
-            seconds[key] = 0.0 if left is None and seconds[key] is not None else left
-        known = [s for s in seconds.values() if s is not None]
-        return sum(known) / self._jobs if len(known) == len(seconds) else None
+        running, expected = running or {}, self._known()
+        seconds, cells = (sum(column) for column in zip((0.0, 0), *self._taken.values(), strict=True))
+        usual = seconds / cells if cells else None
+        waiting = self._left - Counter(self._kinds[key] for key in running)
+        parts = [None if (each := expected.get(kind, usual)) is None else n * each for kind, n in waiting.items()]
+        for key, pulse in running.items():
+            left, known = self.left_of(key, pulse, now), expected.get(self._kinds[key], usual)
+            parts.append(0.0 if left is None and known is not None else left)
+        sure = [part for part in parts if part is not None]
+        return sum(sure) / self._jobs if len(sure) == len(parts) else None
 
     def _known(self) -> dict[str, float]:
         """Kind -> seconds: as measured in this run, or else as expected before it."""
-        return {**self._expected, **{kind: fmean(s) for kind, s in self._taken.items()}}
+        return {**self._expected, **{kind: seconds / n for kind, (seconds, n) in self._taken.items()}}
 
 
 def total_text(expected: Mapping[str, float | None], jobs: int) -> str:

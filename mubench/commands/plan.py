@@ -64,8 +64,10 @@ def plan_suite(request: Request, console: Console, as_json: bool) -> int:
     from rich.table import Table
 
     grid = Table("Row", "Cells", "In the store", "Expected", title=printable(plan.suite.title))
-    for name in dict.fromkeys(c["row"] for c in cells):
-        own = [c for c in cells if c["row"] == name]
+    by_row: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        by_row.setdefault(cell["row"], []).append(cell)
+    for name, own in by_row.items():
         stored = sum(c["cached"] for c in own)
         rest = [c["seconds"] for c in own if not c["cached"]]
         grid.add_row(printable(name), str(len(own)), str(stored), _row_time(rest))

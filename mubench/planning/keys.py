@@ -7,6 +7,7 @@ not in it, so suites share records.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -15,6 +16,12 @@ from mubench.planning.cell import Setting
 from mubench.planning.composition import PLAIN, Composition
 from mubench.planning.splits import Partition, Split
 from mubench.version import NUMERICS
+
+
+@cache
+def torch_version() -> str:
+    """Of the torch that is installed; finding it out takes milliseconds, and every original asks."""
+    return metadata.version("torch")
 
 
 def original_facts(
@@ -27,7 +34,7 @@ def original_facts(
     digests = partition.digests
     return {
         "numerics": NUMERICS,
-        "torch": metadata.version("torch"),
+        "torch": torch_version(),
         "processor": processor,
         "data": setting.data.digest,
         # validation images normalise, test images are among the outputs

@@ -61,7 +61,7 @@ class Plan:
         absent = [c for c in self.cells if c.spec is not None and open_(c)]
         needed = {c.original for c in absent if c.original}
         originals = [c for c in self.cells if c.spec is None and c.key in needed and store.get(c.key) is None]
-        return [*originals, *(replace(c, alone=alone) for c in absent)]
+        return [*originals, *((replace(c, alone=True) for c in absent) if alone else absent)]
 
 
 def _load(spec: DatasetSpec, suite: Suite, store: Store) -> Dataset:

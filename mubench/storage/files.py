@@ -15,10 +15,13 @@ from typing import Any, BinaryIO
 from filelock import FileLock
 
 
+# made once: `json.dumps` would make one for each of a hundred thousand keys
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def key_of(facts: Any) -> str:
     """SHA-256 of facts (plain data) as canonical JSON."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(facts).encode()).hexdigest()
 
 
 def write_atomic(path: Path, data: bytes) -> None:

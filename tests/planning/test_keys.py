@@ -119,7 +119,7 @@ def test_the_versions_of_torch_and_of_our_numerics_decide(planned, monkeypatch):
     found = [planned()]
     monkeypatch.setattr("mubench.planning.keys.NUMERICS", 99)
     found.append(planned())
-    monkeypatch.setattr("mubench.planning.keys.metadata.version", lambda _: "99")
+    monkeypatch.setattr("mubench.planning.keys.torch_version", lambda: "99")
     found.append(planned())
 
     for row in found[0]:
