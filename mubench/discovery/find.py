@@ -1,8 +1,9 @@
 """Finds the plugins: built in, from installed entry points, and from files given by the user.
 
 Methods, masks, metrics, datasets and models are found the same way: every function of a module that a
-declaration marked. Importing them takes seconds (torch), so what a file declares is cached by its
-source: a run in which nothing is left to train imports none of them.
+declaration marked. Importing them takes seconds (torch), so the declarations of mubench's own files are read
+from the text, and what a file declares is cached by its source: a run in which nothing is left to train
+imports none of them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mubench.api.method import MethodSpec, Role
 from mubench.api.metric import MetricSpec
 from mubench.api.model import ModelSpec
 from mubench.api.spec import Spec, specs_of
+from mubench.discovery.declarations import read_declarations
 from mubench.discovery.source import import_file, source_digest
 from mubench.errors import UsageError, suggest_file, unknown
 from mubench.storage.files import load_json, save_json
@@ -180,7 +182,9 @@ def declared(path: Path, module: str, cache: Path | None = None) -> list[Spec]:
     saved = cache / f"{name}.json" if cache else None
     specs = _restored(saved) if saved else None
     if specs is None:
-        loaded = importlib.import_module(module) if module else import_file(path)
+        loaded = read_declarations(path, module) if module.rpartition(".")[0] in PACKAGES.values() else None
+        if loaded is None:
+            loaded = importlib.import_module(module) if module else import_file(path)
         specs = [replace(s, source=source) for f in _functions(loaded) for s in specs_of(f)]
         if saved:
             with suppress(OSError):  # the cache spares time; without it everything still works

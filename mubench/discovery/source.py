@@ -80,7 +80,7 @@ def _folders(package: str) -> list[Path]:
     return [Path(p) for p in getattr(importlib.import_module(package), "__path__", ())]
 
 
-def _file_of(module: str) -> Path | None:
+def file_of(module: str) -> Path | None:
     """The file of a module in a followed package, by its name: to import it would import torch."""
     for package in FOLLOWED:
         if module == package and not _folders(package):
@@ -111,7 +111,7 @@ def source_files(path: Path) -> list[Path]:
             elif isinstance(node, ast.ImportFrom) and node.level == 1:
                 near = [node.module] if node.module else [a.name for a in node.names]
                 todo += [f for n in near if (f := current.parent / f"{n.replace('.', '/')}.py").is_file()]
-            todo += [file for name in names if (file := _file_of(name))]
+            todo += [file for name in names if (file := file_of(name))]
     return sorted(files)
 
 
