@@ -166,7 +166,9 @@ class Forecast:
         seconds, cells = (sum(column) for column in zip((0.0, 0), *self._taken.values(), strict=True))
         usual = seconds / cells if cells else None
         waiting = self._left - Counter(self._kinds[key] for key in running)
-        parts = [None if (each := expected.get(kind, usual)) is None else n * each for kind, n in waiting.items()]
+        parts = [
+            None if (each := expected.get(kind, usual)) is None else n * each for kind, n in waiting.items()
+        ]
         for key, pulse in running.items():
             left, known = self.left_of(key, pulse, now), expected.get(self._kinds[key], usual)
             parts.append(0.0 if left is None and known is not None else left)

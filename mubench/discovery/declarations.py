@@ -29,7 +29,7 @@ class _Unreadable(Exception):  # noqa: N818 - it is no error: the file is import
 def read_declarations(path: Path, module: str) -> ModuleType | None:
     """A module of the file's declared functions, marked as by importing it; None where it must be imported.
 
-    module: its name. Nothing of the file runs but its declarations, so that calling the functions does nothing.
+    module: its name. Nothing of the file runs but its declarations: its functions have no bodies.
     """
     try:
         return _Reader(path, module).declarations()
@@ -84,7 +84,7 @@ class _Reader:
         return found
 
     def _imported(self, statement: ast.Import | ast.ImportFrom, name: str) -> Any:
-        """What the import binds to this name: of the standard library, mubench, or a plugin's file, read too."""
+        """What the import binds to this name, if a standard module, mubench or a plugin's file holds it."""
         alias = next(a for a in statement.names if name in (a.asname, a.name))
         if isinstance(statement, ast.Import):
             module, original = alias.name, ""

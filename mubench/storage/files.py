@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock
 
-
 # made once: `json.dumps` would make one for each of a hundred thousand keys
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
