@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mubench.api.parameter import choice, log_uniform
     from mubench.api.per_example import fisher_diagonal, per_example_gradients
     from mubench.api.task import Task
+    from mubench.api.tracker import TrackedCell, tracker
     from mubench.api.training import Mask, Step, cosine, cross_entropy_loss, train
     from mubench.scripting.evaluate import evaluate
     from mubench.scripting.results import Results, load_results
@@ -47,6 +48,7 @@ _HOME = {
     "Step": "api.training",
     "Suite": "scripting.suite",
     "Task": "api.task",
+    "TrackedCell": "api.tracker",
     "choice": "api.parameter",
     "cosine": "api.training",
     "cross_entropy_loss": "api.training",
@@ -67,6 +69,7 @@ _HOME = {
     "saliency": "api.masks",
     "soft": "api.masks",
     "squared_gradients": "api.fisher",
+    "tracker": "api.tracker",
     "train": "api.training",
 }
 
@@ -82,6 +85,7 @@ __all__ = [
     "Step",
     "Suite",
     "Task",
+    "TrackedCell",
     "__version__",
     "choice",
     "cosine",
@@ -103,6 +107,7 @@ __all__ = [
     "saliency",
     "soft",
     "squared_gradients",
+    "tracker",
     "train",
 ]
 

@@ -11,10 +11,10 @@ from mubench.commands.options import options
 
 
 @click.command("list")
-@click.argument("what", metavar="methods|masks|metrics|datasets|models|suites")
+@click.argument("what", metavar="methods|masks|metrics|datasets|models|trackers|suites")
 @options("plugin json")
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the methods, masks, metrics, datasets, models or suites."""
+    """List methods, masks, metrics, datasets, models, trackers, suites."""
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)

@@ -46,6 +46,7 @@ class Request:
     exclusive_timing: bool = False
     publish: bool = False
     out: Path | None = None
+    track: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for options that exclude each other."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mubench.commands.render import show
 from mubench.commands.request import Request, prepare
+from mubench.commands.track import make_tracker, track
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
 from mubench.planning.plan import Plan
@@ -28,11 +29,14 @@ def run_suite(request: Request, console: Console, wide: bool = False) -> int:
     wide: every column of the table, on a narrow terminal too.
     """
     started = time.perf_counter()
+    tracker = make_tracker(request)  # refused before hours of training, not after
     plan, outcomes = make_records(request, request.folder)
     manifest = results.from_plan(plan, request.name, request.marks)
     metrics, look = request.catalogue.metrics, Look(wide=wide)
     code = show(manifest, request.store, metrics, request.folder, console, look=look)
     report_failures(plan, outcomes, request.store)
+    if tracker is not None and request.track is not None:
+        track(tracker, request.track, request.folder, request.store)
     seconds = time.perf_counter() - started
     LOG.info("%.1f s; written to %s/", seconds, printable(str(request.folder)))
     return code

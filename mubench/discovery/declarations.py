@@ -52,7 +52,8 @@ class _Reader:
 
     def declarations(self) -> ModuleType:
         """A module that holds the declared functions, in the order of the file."""
-        declared = [s for s in self._tree.body if isinstance(s, ast.FunctionDef) and _is_declared(s)]
+        owners = [s for s in self._tree.body if isinstance(s, ast.FunctionDef | ast.ClassDef)]
+        declared = [s for s in owners if _is_declared(s) and isinstance(s, ast.FunctionDef)]
         for function in declared:
             _strip(function, ast.get_docstring(self._tree, clean=False))
         return self._execute([*declared], [name for one in declared for name in _names([one])])
@@ -127,10 +128,10 @@ def _check_installed(statement: ast.Import | ast.ImportFrom) -> None:
             raise _Unreadable(f"no module named {top}")
 
 
-def _is_declared(function: ast.FunctionDef) -> bool:
+def _is_declared(function: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether it is declared; `_Unreadable` where something else decorates it that might declare it too."""
     names = [ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list]
-    if names and names[0] in DECLARATIONS and len(names) == 1:
+    if isinstance(function, ast.FunctionDef) and len(names) == 1 and names[0] in DECLARATIONS:
         return True
     if set(names) <= set(_HARMLESS):
         return False

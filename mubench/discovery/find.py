@@ -30,6 +30,7 @@ from mubench.api.method import MethodSpec, Role
 from mubench.api.metric import MetricSpec
 from mubench.api.model import ModelSpec
 from mubench.api.spec import Spec, specs_of
+from mubench.api.tracker import TrackerSpec
 from mubench.discovery.declarations import read_declarations
 from mubench.discovery.source import import_file, source_digest
 from mubench.errors import UsageError, suggest_file, unknown
@@ -45,6 +46,7 @@ PACKAGES: dict[type[Spec], str] = {
     MetricSpec: "mubench.metrics",
     DatasetSpec: "mubench.datasets",
     ModelSpec: "mubench.models",
+    TrackerSpec: "mubench.trackers",
 }
 _KINDS = {kind.__name__: kind for kind in PACKAGES}
 _ADAPTERS: dict[type[Spec], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in PACKAGES}
@@ -117,6 +119,11 @@ class Catalogue:
     def models(self) -> Found[ModelSpec]:
         """The models."""
         return self._found(ModelSpec)
+
+    @cached_property
+    def trackers(self) -> Found[TrackerSpec]:
+        """The trackers."""
+        return self._found(TrackerSpec)
 
     def with_role(self, role: Role) -> MethodSpec:
         """The one method with this role; UsageError if there is none or more than one."""

@@ -26,7 +26,7 @@ FOLLOWED = (
 )
 # Keywords of a declaration that decide no number.
 SILENT = ("cite", "search", "title", "better", "gap", "column")
-DECLARATIONS = ("method", "mask", "metric", "dataset", "model")
+DECLARATIONS = ("method", "mask", "metric", "dataset", "model", "tracker")
 
 
 class _Meaning(ast.NodeTransformer):

@@ -1,0 +1,1 @@
+"""Trackers: where the cells of a run are shown beside other experiments."""
