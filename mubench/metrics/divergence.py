@@ -6,6 +6,7 @@ Both are recorded for each set: `agreement_forget`, `agreement_retain`, `agreeme
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,11 +17,30 @@ from mubench.api.scores import Floats, Logits, log_softmax
 SHOWN: tuple[SetName, ...] = ("forget", "retain", "test")
 
 
+# So many logits at once: what is computed of them stays in the processor's cache, and a million images
+# need no more memory than a thousand.
+PART = 1 << 16
+
+
+def in_parts(work: Callable[[Logits, Logits], Floats], logits: Logits, others: Logits) -> Floats:
+    """`work`, which maps (n, K) x 2 to (n,) row by row, done on as many rows at once as `PART` allows.
+
+    No bit of a row depends on the rows beside it.
+    """
+    rows = max(1, PART // logits.shape[1])
+    starts = range(0, max(1, len(logits)), rows)
+    return np.concatenate([work(logits[i : i + rows], others[i : i + rows]) for i in starts])
+
+
 def js_bits(logits: Logits, others: Logits) -> Floats:
     """Jensen-Shannon divergence of softmax predictions, (n, K) x 2 -> (n,) in bits, from 0 to 1.
 
     Lin (1991): the mean of KL(p || m) and KL(q || m), with m = (p + q) / 2.
     """
+    return in_parts(_js_bits, logits, others)
+
+
+def _js_bits(logits: Logits, others: Logits) -> Floats:
     log_p, log_q = log_softmax(logits), log_softmax(others)
     ratio = log_q - log_p
     # log(p / m) = log 2 - log(1 + q / p), exactly 0 where p = q; no division, so p may underflow.

@@ -1,6 +1,7 @@
 """What is measured against Retrain: agreement, divergence, ToW. And Retrain against itself."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy.spatial.distance import jensenshannon
 from mubench.api.outputs import Outputs
 from mubench.api.scores import log_softmax
 from mubench.discovery.find import Catalogue
-from mubench.metrics.divergence import js_bits
+from mubench.metrics.activation import distances
+from mubench.metrics.divergence import PART, _js_bits, in_parts, js_bits
 from mubench.reporting.evaluate import evaluate_row
 from mubench.reporting.gap import avg_gap
 
@@ -109,3 +111,23 @@ def test_class_forgetting_compares_the_remaining_test_images(model):
     other = Outputs({**o.logits, "test": changed}, o.labels, forgotten=(1,))
     (got,) = evaluate_row(COMPARED, [o], [other])
     assert (got["agreement_test"], got["js_test"], got["tow"]) == (100.0, 0.0, 100.0)
+
+
+@pytest.mark.parametrize("work", [_js_bits, distances])
+def test_parts_change_no_bit_and_bound_the_memory(work, monkeypatch):
+    logits, others = np.random.default_rng(0).normal(size=(2, 30_000, 7)).astype(np.float32) * 9
+    whole = work(logits, others)
+    for part in (1, 700, 10**9):
+        with monkeypatch.context() as patch:
+            patch.setattr("mubench.metrics.divergence.PART", part)
+            few = 500 if part == 1 else len(logits)  # a row at a time takes its time
+            assert in_parts(work, logits[:few], others[:few]).tobytes() == whole[:few].tobytes()
+
+    tracemalloc.start()
+    try:
+        in_parts(work, np.tile(logits, (5, 1)), np.tile(others, (5, 1)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    inputs = 2 * 5 * logits.nbytes
+    assert peak < inputs + 12 * PART * 8
