@@ -14,7 +14,7 @@ from mubench.commands.options import options
 @click.argument("what", metavar="methods|masks|metrics|datasets|models|trackers|suites")
 @options("plugin json")
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List methods, masks, metrics, datasets, models, trackers, suites."""
+    """List what there is of a kind: methods, metrics, models and so on."""
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import time
@@ -52,6 +53,7 @@ class Mlflow:
     def _connect(self) -> MlflowClient:
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes its tables
         client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"))
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", self._suite)
         known = client.get_experiment_by_name(name)
