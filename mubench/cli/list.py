@@ -14,7 +14,7 @@ from mubench.commands.options import options
 @click.argument("what", metavar="methods|masks|metrics|datasets|models|trackers|suites")
 @options("plugin json")
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List what there is of a kind: methods, metrics, models and so on."""
+    """List the plugins or suites of a kind, such as methods."""
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)
