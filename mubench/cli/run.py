@@ -15,7 +15,7 @@ from mubench.commands.options import make_request, options
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be run: the same as mubench plan.")
 @click.option("--track", metavar="NAME", help="Also keep the cells in a tracker, such as mlflow.")
-@options("store data-root publish out wide")
+@options("reference store data-root publish out wide")
 def command(dry_run: bool, wide: bool, **chosen: Any) -> None:
     """Run a suite: train what is missing, write tables and plots."""
     from mubench.commands.plan import plan_suite

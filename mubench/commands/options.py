@@ -74,6 +74,13 @@ _OPTIONS = {
     "jobs": click.option(
         "--jobs", type=click.IntRange(min=0), help="Cells run at once; 0 runs them in this process."
     ),
+    "reference": click.option(
+        "--reference",
+        is_flag=False,
+        flag_value="beside",
+        metavar="[FILE]",
+        help="Train only rows that this exported run lacks; without FILE, the one that comes along.",
+    ),
     "store": click.option(
         "--store",
         type=_FOLDER,

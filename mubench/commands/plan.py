@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mubench.commands.estimate import duration, estimate, total_text
-from mubench.commands.request import Request, keys_by_row, prepare
+from mubench.commands.request import Request, keys_by_row, prepare_with_reference
 from mubench.errors import printable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _row_time(seconds: Sequence[float | None]) -> str:
 
 def plan_suite(request: Request, console: Console, as_json: bool) -> int:
     """Print the plan; nothing is trained, and no method is run."""
-    plan = prepare(request)
+    plan, reference = prepare_with_reference(request)
     missing = plan.missing(request.store, request.exclusive_timing)
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     expected = estimate(plan, missing, request.store)
@@ -72,6 +72,10 @@ def plan_suite(request: Request, console: Console, as_json: bool) -> int:
         rest = [c["seconds"] for c in own if not c["cached"]]
         grid.add_row(printable(name), str(len(own)), str(stored), _row_time(rest))
     console.print(grid)
+    if reference is not None:
+        console.print(
+            printable(f"Not trained, from {reference.archive.path.name}: {', '.join(reference.there)}")
+        )
     for row in (row for row in plan.rows if row.status):
         console.print(printable(f"{row.name}: {row.status}, {row.reason}"))
     if missing:

@@ -83,6 +83,7 @@ def computed(
         columns=manifest.shown,
         margin=manifest.margin,
         look=look,
+        timed_apart=manifest.timed_apart,
     )
     return manifest, report
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
+from mubench.commands.reference import Reference, reference_file, with_reference
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, quote
 from mubench.planning import plan as planning
@@ -47,6 +48,7 @@ class Request:
     publish: bool = False
     out: Path | None = None
     track: str | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for options that exclude each other."""
@@ -73,6 +75,8 @@ class Request:
             "set": list(self.set_options),
             "precision": self.precision,
         }
+        if self.reference is not None:
+            asked["reference"] = Path(self.reference).name
         compiled = {} if self.compiled is None else {"compile": self.compiled}
         return {**{k: v for k, v in asked.items() if v}, **compiled}
 
@@ -197,3 +201,13 @@ def prepare(request: Request) -> Plan:
     choice = read(request)
     chosen = select(choice.suite, request.catalogue, choice.names, choice.plugins)
     return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))
+
+
+def prepare_with_reference(request: Request) -> tuple[Plan, Reference | None]:
+    """The plan of a run, without the cells whose numbers the request's reference has."""
+    plan = prepare(request)
+    if request.reference is None:
+        return plan, None
+    file = reference_file(request.reference, suite.find(request.suite), request.profile)
+    found = with_reference(plan, file)
+    return found.plan, found

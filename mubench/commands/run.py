@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mubench.commands.reference import Reference
 from mubench.commands.render import show
-from mubench.commands.request import Request, prepare
+from mubench.commands.request import Request, prepare_with_reference
 from mubench.commands.track import make_tracker, track
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
 from mubench.planning.plan import Plan
 from mubench.reporting import results
+from mubench.reporting.cells import Kept, kept_cells
+from mubench.reporting.manifest import Manifest
 from mubench.reporting.tables import Look
 from mubench.running.outcome import Outcome
 
@@ -30,10 +33,10 @@ def run_suite(request: Request, console: Console, wide: bool = False) -> int:
     """
     started = time.perf_counter()
     tracker = make_tracker(request)  # refused before hours of training, not after
-    plan, outcomes = make_records(request, request.folder)
-    manifest = results.from_plan(plan, request.name, request.marks)
+    plan, outcomes, reference = make_records(request, request.folder)
+    manifest, source, kept = as_run(request, plan, reference)
     metrics, look = request.catalogue.metrics, Look(wide=wide)
-    code = show(manifest, request.store, metrics, request.folder, console, look=look)
+    code = show(manifest, request.store, metrics, request.folder, console, source, kept, look)
     report_failures(plan, outcomes, request.store)
     if tracker is not None and request.track is not None:
         track(tracker, request.track, request.folder, request.store)
@@ -42,11 +45,22 @@ def run_suite(request: Request, console: Console, wide: bool = False) -> int:
     return code
 
 
-def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome]]:
+def as_run(
+    request: Request, plan: Plan, reference: Reference | None
+) -> tuple[Manifest, Path | None, Kept | None]:
+    """The manifest of a run, the folder of its reference and the numbers there; None of them without one."""
+    manifest = results.from_plan(plan, request.name, request.marks)
+    if reference is None:
+        return manifest, None, None
+    source = reference.taken_in(request.store)
+    return reference.marked(manifest, source), source, kept_cells(source)
+
+
+def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome], Reference | None]:
     """Plan, and run what the store lacks; out: the folder for the results, tried before training."""
     request.store.check_writable()
     started = time.perf_counter()
-    plan = prepare(request)
+    plan, reference = prepare_with_reference(request)
     LOG.debug("planned in %.1f s; records in %s", time.perf_counter() - started, request.store.root)
     if out is not None:
         results.check_writable(out)
@@ -56,4 +70,4 @@ def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     title, where = printable(plan.suite.title), f"{plan.device}, {plan.precision}, {jobs} at once"
     LOG.info("%s: %d cells, %d of them in the store; %s", title, len(plan.cells), stored, where)
-    return plan, run_missing(plan, request)
+    return plan, run_missing(plan, request), reference

@@ -28,6 +28,7 @@ def run_missing(plan: Plan, request: Request) -> list[Outcome]:
     Raises KeyboardInterrupt, saying what was finished, when Ctrl-C is pressed.
     """
     store = request.store
+    store.hold({cell.key for cell in plan.cells} | {key for row in plan.rows for key in row.keys.values()})
     missing = plan.missing(store, request.exclusive_timing)
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     expected = estimate(plan, missing, store, LONG_WORK)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,25 @@ def data_root() -> Path:
     if configured:
         return Path(configured).expanduser()
     return Path(platformdirs.user_data_dir("mubench")) / "datasets"
+
+
+_DOWNLOADS: ContextVar[bool] = ContextVar("downloads", default=True)
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Inside, official files that are not here are an error."""
+    before = _DOWNLOADS.set(False)
+    try:
+        yield
+    finally:
+        _DOWNLOADS.reset(before)
+
+
+def check_downloads() -> None:
+    """OSError inside `without_downloads`."""
+    if not _DOWNLOADS.get():
+        raise OSError("nothing is downloaded now")
 
 
 def official_files(
@@ -50,6 +71,7 @@ def official_files(
     check(path for path in files if path not in absent)
     if absent:
         try:
+            check_downloads()
             fetch(root)
             check(absent)
         except (OSError, RuntimeError) as error:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubench.api.dataset import ImageSpec, Raw, dataset
-from mubench.datasets._official import data_root, missing
+from mubench.datasets._official import check_downloads, data_root, missing
 from mubench.errors import UsageError
 
 # By https, unlike torchvision's place, which comes next.
@@ -70,6 +70,7 @@ def fashion_mnist() -> Raw:
         # the name is that of the folder below the root
         official = type("FashionMNIST", (FashionMNIST,), {"mirrors": [SOURCE, *FashionMNIST.mirrors]})
         try:
+            check_downloads()
             official(root, download=True)
         except (OSError, RuntimeError) as error:
             source = f"the four idx.gz files of {SOURCE} (or Debian's dataset-fashion-mnist)"

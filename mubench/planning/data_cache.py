@@ -102,18 +102,9 @@ def load_dataset(
 
     Raises UsageError for a wrong option, or data that are missing or malformed.
     """
-    where = f"dataset {spec.name!r}"
-    chosen_options = {k: v for k, v in options.items() if k not in SUBSET}
-    names = [p.name for p in spec.parameters]
-    for option in chosen_options:
-        if option not in names:
-            raise UsageError(f"{where}: unknown option {option!r}.{suggestion(option, [*names, *SUBSET])}")
-    for p in spec.parameters:
-        if p.required and p.name not in options:
-            raise UsageError(f"{where}: the option {p.name!r} is missing; write data.{p.name} = ...")
-    arguments = spec.bind(chosen_options, where)
+    where, arguments = f"dataset {spec.name!r}", _arguments(spec, options)
     try:
-        folder = cache / f"{spec.name}-{_cache_key(spec, arguments)}"
+        folder = _folder(spec, arguments, cache)
         raw, digest = _cached(folder, verify) or _decode(spec, arguments, folder, verify)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {error}") from None
@@ -126,6 +117,39 @@ def load_dataset(
         counts = [f"{options[key]:,} {key.split('_')[0]}" for key in SUBSET if options.get(key) is not None]
         title += f", only {' and '.join(counts)} images of each class"
     return Dataset(spec.name, title, digest, raw)
+
+
+def _arguments(spec: DatasetSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset's own options, all of them; UsageError for one that is wrong or missing."""
+    where = f"dataset {spec.name!r}"
+    chosen_options = {k: v for k, v in options.items() if k not in SUBSET}
+    names = [p.name for p in spec.parameters]
+    for option in chosen_options:
+        if option not in names:
+            raise UsageError(f"{where}: unknown option {option!r}.{suggestion(option, [*names, *SUBSET])}")
+    for p in spec.parameters:
+        if p.required and p.name not in options:
+            raise UsageError(f"{where}: the option {p.name!r} is missing; write data.{p.name} = ...")
+    return spec.bind(chosen_options, where)
+
+
+def cache_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> Path:
+    """Where a dataset with these options is kept, or would be; UsageError as `load_dataset`."""
+    try:
+        return _folder(spec, _arguments(spec, options), cache)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"dataset {spec.name!r}: {error}") from None
+
+
+def check_cached(folder: Path) -> None:
+    """OSError or ValueError unless the arrays kept there are as they were written."""
+    raw, digest = _read(folder)
+    if _digest(raw) != digest:
+        raise ValueError("the images do not match their digest")
+
+
+def _folder(spec: DatasetSpec, arguments: Mapping[str, Any], cache: Path) -> Path:
+    return cache / f"{spec.name}-{_cache_key(spec, arguments)}"
 
 
 def _cache_key(spec: DatasetSpec, arguments: Mapping[str, Any]) -> str:

@@ -142,6 +142,18 @@ class Split:
         return json.dumps({"forgotten": self.forgotten, **parts})
 
 
+def check_saved(path: Path) -> None:
+    """ValueError unless the file, written by `Split.to_json`, matches its digests and its name."""
+    parts = json.loads(path.read_text(encoding="utf-8"))
+    del parts["forgotten"]
+    for name, part in parts.items():
+        if digest_of(np.array(part["indices"], dtype=np.int64)) != part["sha256"]:
+            raise ValueError(f"the indices of {name} do not match their digest")
+    whole = hashlib.sha256("".join(part["sha256"] for part in parts.values()).encode()).hexdigest()
+    if whole != path.stem:
+        raise ValueError("it does not match its name")
+
+
 def make_split(
     labels: NDArray[np.int64], test: NDArray[np.bool_], val_percent: float, classes: tuple[str, ...] = ()
 ) -> tuple[Indices, Indices, Indices]:

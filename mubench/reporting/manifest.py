@@ -79,6 +79,7 @@ class Manifest(BaseModel):
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     headline: Line = HEADLINE
     columns: list[Column] = []
+    timed_apart: list[Line] = []
     rows: list[ManifestRow]
     classes: dict[Line, list[ManifestRow]] = {}
 
@@ -118,8 +119,9 @@ class Manifest(BaseModel):
     def write(self, folder: Path) -> Path:
         """Write manifest.json into the folder."""
         facts = self.model_dump(mode="json") | {"mubench": __version__}
-        if not self.classes:
-            del facts["classes"]
+        for name in ("classes", "timed_apart"):
+            if not facts[name]:
+                del facts[name]
         write_atomic(folder / FILE, (json.dumps(_valid(facts), indent=1) + "\n").encode())
         return folder / FILE
 

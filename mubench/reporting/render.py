@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,7 @@ def make_report(
     columns: Columns | None = None,
     margin: float = 1.0,
     look: tables.Look | None = None,
+    timed_apart: Sequence[str] = (),
 ) -> Report:
     """Summarise the cells once and make their table.
 
@@ -60,16 +62,25 @@ def make_report(
     the metrics (percent), rte (seconds), rte_shared, and any further numbers, which go to cells.csv as
     they are. With a column `class`, the class forgotten, they make one table with a block per class.
     columns: those that the metrics declare; unless given, of the installed ones. margin: the difference
-    from Retrain in points that the suite calls equal. look: how the table is printed.
+    from Retrain in points that the suite calls equal. look: how the table is printed. timed_apart: the rows
+    whose times were taken on another machine than the reference's: they are no share of its.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
     shown = shown_columns(cells, columns or installed())
     summary = summarise_classes(cells, shown) if "class" in cells else summarise(cells, shown)
+    _part_times(summary, timed_apart)
     apart = differences.differences(summary, margin)
     reference = summary.reference if isinstance(summary, Summary) else summary.mean.reference
     below = [*differences.legend(apart, reference, margin), *notes]
     return Report(summary, apart, caption, below, look or tables.Look())
+
+
+def _part_times(summary: Summary | ClassSummary, rows: Sequence[str]) -> None:
+    """Take away the share of the reference's time of these rows."""
+    parts = [summary] if isinstance(summary, Summary) else [*summary.blocks.values(), summary.mean]
+    for part in parts:
+        part.numbers.loc[part.numbers.index.isin(rows), "rte_ratio"] = math.nan
 
 
 def write_tables(report: Report, out: Path) -> list[Path]:

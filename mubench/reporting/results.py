@@ -123,10 +123,15 @@ def write(
 ) -> list[Path]:
     """Write manifest, tables, cells, histograms and pictures; UsageError if `out` cannot be written."""
     try:
-        written = [manifest.write(out), *write_tables(report, out)]
-        if scores:
-            keys = {row.name: list(row.keys.values()) for row in manifest.rows}
-            written.append(histograms.save(scores, keys, out))
-        return [*written, *write_plots(report, scores, out, width)]
+        return [*write_numbers(manifest, report, scores, out), *write_plots(report, scores, out, width)]
     except OSError as error:
         raise UsageError(f"the output folder {out} cannot be written: {error.strerror}") from None
+
+
+def write_numbers(manifest: Manifest, report: Report, scores: Histograms, out: Path) -> list[Path]:
+    """Write all but the pictures; OSError if `out` cannot be written."""
+    written = [manifest.write(out), *write_tables(report, out)]
+    if scores:
+        keys = {row.name: list(row.keys.values()) for row in manifest.rows}
+        written.append(histograms.save(scores, keys, out))
+    return written

@@ -106,6 +106,7 @@ def _facts(cell: Cell, bench: Bench, seconds: float, measured: Timed, ledger: Le
     return {
         "seed": cell.seed,
         "run": cell.stream,
+        "dataset": cell.setting.data.dataset.name,
         "cost": {
             "seconds": seconds,
             "shared": measured.shared,

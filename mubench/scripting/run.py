@@ -12,13 +12,13 @@ from typing import Any
 from mubench.api.method import MethodSpec
 from mubench.api.spec import Spec
 from mubench.commands.messages import messages_of_mubench
+from mubench.commands.reference import BESIDE
 from mubench.commands.render import computed
 from mubench.commands.request import Request
-from mubench.commands.run import make_records
+from mubench.commands.run import as_run, make_records
 from mubench.commands.work import report_failures
 from mubench.errors import UsageError
 from mubench.reporting.cells import row_histograms
-from mubench.reporting.results import from_plan
 from mubench.scripting.results import Results
 from mubench.scripting.suite import Method, Methods, Suite, write_plugin
 from mubench.storage.store import Store, default_store
@@ -38,6 +38,7 @@ def run(
     jobs: int | None = None,
     store: str | Path | None = None,
     out: str | Path | None = None,
+    reference: bool | str | Path = False,
     quiet: bool = False,
 ) -> Results:
     """Train what is missing of a suite and return its numbers; what was trained before comes from the store.
@@ -46,7 +47,8 @@ def run(
     declared with @method, in a list, or each with its parameters in a dict; Retrain and Original always join.
     metrics: functions declared with @metric. seeds: only the first so many. plugins: further Python files.
     changes: keys of the suite to override, {"original.epochs": 5}. store: the folder of records, unless given
-    $MUBENCH_STORE or a user folder. out: a folder for tables and plots. quiet: no line of progress on stderr.
+    $MUBENCH_STORE or a user folder. out: a folder for tables and plots. reference: an exported run, or
+    True for the one that comes along; only rows that it lacks are trained. quiet: no progress on stderr.
     profile, device, precision, jobs: as in `mubench run`.
 
     A method that fails is a row without numbers, see `Results.failures`. Raises UsageError, in one line, for
@@ -73,6 +75,7 @@ def run(
         precision=precision,
         jobs=jobs,
         out=None if out is None else Path(out),
+        reference=BESIDE if reference is True else str(reference) if reference else None,
     )
     with messages_of_mubench(logging.WARNING if quiet else logging.INFO):
         return _run(request, out)
@@ -81,10 +84,11 @@ def run(
 def _run(request: Request, out: str | Path | None) -> Results:
     """Train what is missing, say which rows failed, and compute the numbers."""
     kept = request.store
-    plan, outcomes = make_records(request, request.out)
+    plan, outcomes, reference = make_records(request, request.out)
     found = request.catalogue.metrics
-    place = request.folder if out is not None else kept.root / "nowhere"
-    manifest, report = computed(from_plan(plan, request.name, request.marks), kept, found, place)
+    planned, source, cells = as_run(request, plan, reference)
+    place = source or (request.folder if out is not None else kept.root / "nowhere")
+    manifest, report = computed(planned, kept, found, place, cells)
     results = Results(report, found, partial(row_histograms, manifest, kept, place), manifest)
     if out is not None:
         results.write(out)

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from mubench.api.outputs import SETS, Outputs
 from mubench.errors import UsageError
 from mubench.storage.files import key_of, load_json, lock_file, save_json, sync_folder, write_atomic
+from mubench.storage.holding import hold
+from mubench.storage.journal import recover
 
 ABOUT, ARRAYS, WEIGHTS = "record.json", "outputs.safetensors", "weights.safetensors"
 
@@ -42,7 +44,8 @@ class UnwritableError(UsageError):
     """The store takes no record any more: whatever else is computed would be lost too."""
 
 
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+# What reading a damaged record raises.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def _checked_key(key: str) -> str:
@@ -51,16 +54,20 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """What a record says about itself; one of _DAMAGE if any of its files is not as it was written."""
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What a record says about itself, and its files; one of DAMAGE if any is not as it was written."""
+    files = {ABOUT: (folder / ABOUT).read_bytes()}
+    about: dict[str, Any] = json.loads(files[ABOUT].decode())
     digest = about.pop("sha256", None)  # the first records had none
     if digest is not None and digest != key_of(about):
         raise ValueError(f"{ABOUT} does not match its digest")
     for name, digest in about["files"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        if name not in (ARRAYS, WEIGHTS):  # never a path that leads elsewhere
+            raise ValueError(f"{ABOUT} names a file that no record has")
+        files[name] = (folder / name).read_bytes()
+        if hashlib.sha256(files[name]).hexdigest() != digest:
             raise ValueError(f"{name} does not match its digest")
-    return about
+    return about, files
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ class Store:
         except UnicodeEncodeError:
             raise UsageError(f"the store {str(root)!a}: the path is not UTF-8; choose another") from None
         self._whole: dict[str, tuple[tuple[int, int], Record]] = {}
+        self._recovered = False
 
     def check_writable(self) -> None:
         """UsageError if records cannot be written, before hours of work and not after."""
@@ -125,6 +133,10 @@ class Store:
         """Held while a record is made, so that two runs share the work."""
         return lock_file(self._path("locks", key, ".lock"))
 
+    def hold(self, keys: Iterable[str]) -> None:
+        """Let nobody prune these records while this store is in use."""
+        hold(self, self.root, keys)
+
     def log_file(self, key: str) -> Path:
         """Where the cell's printed output goes; write it with `files.open_new`."""
         return self._path("logs", key, ".log")
@@ -134,23 +146,26 @@ class Store:
 
         A record that was checked before and has not been replaced since is not read again.
         """
+        if not self._recovered:  # what an import that was killed has left is no record
+            recover(self.root)
+            self._recovered = True
         if not os.path.isdir(self._where(key)):  # noqa: PTH112 - see `_where`
             return None
         folder = self.folder(key)
-        with suppress(*_DAMAGE):
+        with suppress(*DAMAGE):
             return self._checked(key, folder)
         try:  # once more: another run may have been replacing it at that moment
             return self._checked(key, folder)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self._set_aside(folder, error)
             return None
 
     def _checked(self, key: str, folder: Path) -> Record:
-        """The record; one of _DAMAGE if it is not whole."""
+        """The record; one of DAMAGE if it is not whole."""
         now = (folder / ABOUT).stat()
         version = (now.st_ino, now.st_mtime_ns)
         if key not in self._whole or self._whole[key][0] != version:
-            self._whole[key] = version, Record(folder, _read(folder))
+            self._whole[key] = version, Record(folder, read_record(folder)[0])
         return self._whole[key][1]
 
     def _set_aside(self, folder: Path, error: Exception) -> None:

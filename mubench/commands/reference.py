@@ -1,0 +1,141 @@
+"""`mubench run --reference`: rows of an earlier run in place of training them here.
+
+The numbers of a run lie in an archive (`mubench store export --suite ... --numbers`), for some suites beside
+their TOML file. A row of it stands for a row of the suite if every cell is its twin: the same data, split,
+model, recipe, method, parameters and seed, on whatever machine. All other rows are trained here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mubench.errors import UsageError, printable
+from mubench.planning.plan import Plan
+from mubench.planning.rows import TableRow
+from mubench.planning.twins import twins
+from mubench.reporting.manifest import Manifest, read_manifest
+from mubench.storage.archive import Archive, open_archive
+from mubench.storage.merge import merge
+from mubench.storage.store import Store
+from mubench.version import NUMERICS
+
+# The value of --reference without a file: the archive that lies beside the suite.
+BESIDE = "beside"
+ENDING = ".reference.zip"
+# What a manifest's `resolved` says that decides numbers.
+_DECISIVE = ("model", "original", "batch_size", "precision", "compile", "forget", "split", "val_percent")
+
+
+def reference_file(asked: str, suite: Path, profile: str | None) -> Path:
+    """The archive that --reference names, or the one beside the suite's file; UsageError without that."""
+    if asked != BESIDE:
+        return Path(asked)
+    name = f"{suite.stem}-{profile}" if profile else suite.stem
+    beside = suite.with_name(name + ENDING)
+    if not beside.is_file():
+        known = sorted(p.name.removesuffix(ENDING) for p in suite.parent.glob(f"*{ENDING}"))
+        raise UsageError(
+            f"--reference: no reference of {name!r} comes along; there are those of "
+            f"{', '.join(known) or 'no suite'}; name an archive that `mubench store export --suite` wrote"
+        )
+    return beside
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A plan whose rows are in part those of an archive.
+
+    plan: without the cells that need not run. there: the names of the rows that the archive has. here: of
+    those that are trained here. archive: where their numbers are.
+    """
+
+    archive: Archive
+    plan: Plan
+    there: tuple[str, ...]
+    here: tuple[str, ...]
+
+    def taken_in(self, store: Store) -> Path:
+        """The folder in the store with the numbers of the archive, its records taken in if it has any."""
+        folder = merge(self.archive, store).results
+        if folder is None:
+            raise AssertionError("a reference has numbers")
+        return folder
+
+    def marked(self, manifest: Manifest, folder: Path) -> Manifest:
+        """The manifest of the plan, with a line that says where the rows of the archive ran."""
+        made = " ".join(line[0].lower() + line[1:] for line in read_manifest(folder).hardware)
+        note = f"Reference: {', '.join(self.there)}: not trained here, {made or 'made elsewhere.'}"
+        times = (
+            f"RTE of {', '.join(self.here)}: on this machine; times compare only between rows of one machine, the "
+            "passes in cells.csv everywhere."
+        )
+        notes = [*manifest.notes, note, *([times] if self.here else [])]
+        return manifest.model_copy(update={"notes": notes, "timed_apart": list(self.here)})
+
+
+def with_reference(plan: Plan, path: Path) -> Reference:
+    """The plan with the rows that the archive has; UsageError if it has none of them, or is of other data."""
+    archive = open_archive(path)
+    if "manifest.json" not in archive.results or "cells.csv" not in archive.results:
+        raise UsageError(f"archive {path}: it holds no numbers of a suite; export it with --suite")
+    if archive.about.numerics != NUMERICS:
+        raise UsageError(
+            f"archive {path}: made by mubench {printable(archive.about.mubench)}, whose numbers do not "
+            "compare with this version's"
+        )
+    facts = json.loads(archive.read("results/manifest.json"))
+    _check_data(plan, facts, path)
+    twin_of, known = twins(plan), archive.about.twins
+    lacking = {
+        row.name for row in plan.rows if row.keys and any(twin_of[k] not in known for k in row.keys.values())
+    }
+    rows = [row.name for row in plan.blocks[0].rows if row.keys]
+    there = tuple(name for name in rows if name not in lacking)
+    if not there:
+        raise UsageError(f"archive {path}: it has no row of this suite: {_what_differs(plan, facts)}")
+    blocks = [
+        replace(block, rows=[_row(row, there, twin_of, known) for row in block.rows]) for block in plan.blocks
+    ]
+    trained = [row for block in blocks for row in block.rows if row.name not in there]
+    wanted = {key for row in trained for key in row.keys.values()}
+    cells = [cell for cell in plan.cells if cell.spec is None or cell.key in wanted]
+    needed = {cell.original for cell in cells}
+    cells = [cell for cell in cells if cell.spec is not None or cell.key in needed]
+    here = tuple(name for name in rows if name in lacking)
+    return Reference(archive, replace(plan, blocks=blocks, cells=cells), there, here)
+
+
+def _row(
+    row: TableRow, there: Iterable[str], twin_of: Mapping[str, str], known: Mapping[str, str]
+) -> TableRow:
+    if row.name not in there:
+        return row
+    return replace(row, keys={seed: known[twin_of[key]] for seed, key in row.keys.items()})
+
+
+def _check_data(plan: Plan, facts: Mapping[str, Any], path: Path) -> None:
+    """UsageError unless data and splits are the same, image for image, at every seed that both have."""
+    if facts["data"]["sha256"] != plan.dataset.digest:
+        raise UsageError(f"archive {path}: its data are not those of the suite here ({plan.dataset.title})")
+    for block in plan.blocks:
+        splits = facts["splits"].get(block.label, {}) if block.label else facts["splits"]
+        for seed, split in block.splits.items():
+            theirs = splits.get(str(seed))
+            if theirs is not None and theirs["digest"] != split.digest:
+                raise UsageError(f"archive {path}: its split at seed {seed} is not that of the suite here")
+
+
+def _what_differs(plan: Plan, facts: Mapping[str, Any]) -> str:
+    """In words, why a plan and an archive of the same data share no row."""
+    ours, theirs = plan.suite.model_dump(by_alias=True), facts.get("resolved", {})
+    differing = [name for name in _DECISIVE if name in theirs and ours[name] != theirs[name]]
+    if differing:
+        return f"{differing[0]} is {theirs[differing[0]]} in it, here {ours[differing[0]]}"
+    missing: Sequence[int] = [seed for seed in plan.suite.seeds if str(seed) not in facts["splits"]]
+    if missing and not plan.blocks[0].label:
+        return f"it has no seed {missing[0]}"
+    return "its methods or models were of another version of mubench"
