@@ -109,7 +109,7 @@ def _numbers(plan: Plan, request: Request) -> tuple[Members, dict[str, str]]:
 
 
 def import_records(store: Store, path: Path, console: Console, errors: Console) -> int:
-    """Take in what the archive holds and say what was new; UsageError, with nothing changed, if any is wrong."""
+    """Take in what the archive holds and say what was new; UsageError, and nothing changed, if any is bad."""
     archive = open_archive(path)
     with byte_progress(errors, "checking", archive.size) as report:
         merged = merge(archive, store, report)

@@ -70,8 +70,8 @@ class Reference:
         made = " ".join(line[0].lower() + line[1:] for line in read_manifest(folder).hardware)
         note = f"Reference: {', '.join(self.there)}: not trained here, {made or 'made elsewhere.'}"
         times = (
-            f"RTE of {', '.join(self.here)}: on this machine; times compare only between rows of one machine, the "
-            "passes in cells.csv everywhere."
+            f"RTE of {', '.join(self.here)}: on this machine; times compare only between rows of one "
+            "machine, the passes in cells.csv everywhere."
         )
         notes = [*manifest.notes, note, *([times] if self.here else [])]
         return manifest.model_copy(update={"notes": notes, "timed_apart": list(self.here)})
@@ -87,8 +87,11 @@ def with_reference(plan: Plan, path: Path) -> Reference:
             f"archive {path}: made by mubench {printable(archive.about.mubench)}, whose numbers do not "
             "compare with this version's"
         )
-    facts = json.loads(archive.read("results/manifest.json"))
-    _check_data(plan, facts, path)
+    try:
+        facts = json.loads(archive.read("results/manifest.json"))
+        _check_data(plan, facts, path)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise UsageError(f"archive {path}: its manifest does not say which data it is of") from None
     twin_of, known = twins(plan), archive.about.twins
     lacking = {
         row.name for row in plan.rows if row.keys and any(twin_of[k] not in known for k in row.keys.values())
@@ -131,7 +134,9 @@ def _check_data(plan: Plan, facts: Mapping[str, Any], path: Path) -> None:
 
 def _what_differs(plan: Plan, facts: Mapping[str, Any]) -> str:
     """In words, why a plan and an archive of the same data share no row."""
-    ours, theirs = plan.suite.model_dump(by_alias=True), facts.get("resolved", {})
+    ours, theirs = plan.suite.model_dump(by_alias=True), facts.get("resolved")
+    if not isinstance(theirs, Mapping):
+        return "its manifest does not say what it was run with"
     differing = [name for name in _DECISIVE if name in theirs and ours[name] != theirs[name]]
     if differing:
         return f"{differing[0]} is {theirs[differing[0]]} in it, here {ours[differing[0]]}"

@@ -205,9 +205,8 @@ def prepare(request: Request) -> Plan:
 
 def prepare_with_reference(request: Request) -> tuple[Plan, Reference | None]:
     """The plan of a run, without the cells whose numbers the request's reference has."""
-    plan = prepare(request)
     if request.reference is None:
-        return plan, None
+        return prepare(request), None
     file = reference_file(request.reference, suite.find(request.suite), request.profile)
-    found = with_reference(plan, file)
+    found = with_reference(prepare(request), file)
     return found.plan, found

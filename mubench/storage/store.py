@@ -57,7 +57,9 @@ def _checked_key(key: str) -> str:
 def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What a record says about itself, and its files; one of DAMAGE if any is not as it was written."""
     files = {ABOUT: (folder / ABOUT).read_bytes()}
-    about: dict[str, Any] = json.loads(files[ABOUT].decode())
+    about: Any = json.loads(files[ABOUT].decode())
+    if not isinstance(about, dict):
+        raise ValueError(f"{ABOUT} is no table")
     digest = about.pop("sha256", None)  # the first records had none
     if digest is not None and digest != key_of(about):
         raise ValueError(f"{ABOUT} does not match its digest")
