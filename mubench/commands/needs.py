@@ -60,7 +60,7 @@ def needs_of(store: Store, given: Sequence[str], plugins: tuple[Path, ...]) -> N
 def _requests(store: Store, given: Sequence[str], plugins: tuple[Path, ...]) -> Iterator[Request]:
     """Each suite as it is and with each of its profiles."""
     catalogue = Catalogue(plugins, store.root / "specs")
-    for name in dict.fromkeys((*suite_files(), *given)):
+    for name in dict.fromkeys((*given, *map(str, suite_files().values()))):
         plain = Request(name, store, plugins=plugins)
         plain.__dict__["catalogue"] = catalogue  # one for all, which reads the plugins once
         for profile in (None, *suites.profiles(suites.find(name))):

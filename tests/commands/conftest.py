@@ -1,9 +1,12 @@
 """Commands called in this process, in an empty folder, on made-up images."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import reports
 from click.testing import CliRunner
-from renderings import SUITE, invoke
+from renderings import SUITE, TINY, invoke
 
 from mubench.cli import main
 
@@ -60,3 +63,31 @@ def failing_run(run, home, plugin_file):
     code, _, err = run("--out", home / "out", "--plugin", plugin_file(reports.MINE), change=reports.SUITE)
     assert code == 1, err
     return home / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """A folder with the tiny suite, run once: `tiny.toml`, `store`, `out`, and `numbers.zip` of the suite."""
+    import mubench.datasets
+
+    folder = tmp_path_factory.mktemp("tiny")
+    made_up = str(Path(__file__).parents[1] / "made_up")
+    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mubench.datasets, "__path__", [*mubench.datasets.__path__, made_up])
+        patch.setattr("mubench.reporting.results.write_plots", lambda *_: [])
+        patch.setenv("MUBENCH_STORE", str(folder / "store"))
+        patch.chdir(folder)
+        words = ("--suite", "tiny.toml", "--device", "cpu")
+        code, said = invoke("run", *words, "--jobs", 0, "--out", "out")
+        assert code == 0, said
+        code, said = invoke("store", "export", *words, "--numbers", "-o", "numbers.zip")
+        assert code == 0, said
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_run, home):
+    """The working directory with a copy of all that `tiny_run` has."""
+    shutil.copytree(tiny_run, home, dirs_exist_ok=True)
+    return home

@@ -1,6 +1,7 @@
 """What the tests of `mubench render` share: the tiny suite, and what a folder of results holds."""
 
 from click.testing import CliRunner
+from suites import BLOBS
 
 from mubench.cli import main
 
@@ -9,6 +10,8 @@ seeds = [0, 1]
 methods = { Retrain = {}, FT = { epochs = 1 }, GA = { epochs = 1 } }
 tuning = "by hand."
 """
+# All of a small suite, with one seed and few rows.
+TINY = BLOBS.replace('["Retrain"]', "{ FT = { epochs = 1 }, GA = { epochs = 1 } }")
 FILES = ("table.md", "table.tex", "table-standalone.tex", "table.csv", "cells.csv", "manifest.json")
 
 

@@ -1,7 +1,5 @@
 """What a store says of itself: each kind counted, sized and checked, and nothing changed."""
 
-import os
-
 import pytest
 from archives import KEYS, about, outputs, tree
 
@@ -66,7 +64,12 @@ def test_a_whole_store_is_whole_and_what_has_no_digest_is_not_checked(store):
     stock = take_stock(store.root)
     check(stock, {})
 
-    assert [name for name, of in stock.items() if of.checked] == ["records", "originals", "metrics", "failures"]
+    assert [name for name, of in stock.items() if of.checked] == [
+        "records",
+        "originals",
+        "metrics",
+        "failures",
+    ]
     assert not any(of.damaged for of in stock.values())
 
 
@@ -98,7 +101,7 @@ def test_a_link_counts_as_itself(tmp_path):
     (tmp_path / "large").write_bytes(bytes(5000))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "link").symlink_to(tmp_path / "large")
-    os.symlink(tmp_path, tmp_path / "folder" / "circle")
+    (tmp_path / "folder" / "circle").symlink_to(tmp_path)
 
     assert size_of(tmp_path / "folder") < 1000
 
@@ -112,4 +115,4 @@ def test_what_a_living_process_holds(store):
 
     del mine
     assert held(store.root) == set()
-    assert [p for p in (store.root / "running").iterdir()] == []
+    assert list((store.root / "running").iterdir()) == []
