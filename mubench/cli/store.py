@@ -27,8 +27,7 @@ def info(store: Path | None, as_json: bool) -> None:
     """Say what is there by kind, how much, and what is damaged."""
     from mubench.commands.stock import show_stock
 
-    console, errors = make_console(), make_console(stderr=True)
-    raise SystemExit(show_stock(open_store(store), console, errors, as_json))
+    raise SystemExit(show_stock(open_store(store), make_console(), as_json))
 
 
 @command.command()
@@ -40,8 +39,7 @@ def verify(store: Path | None, as_json: bool) -> None:
     """
     from mubench.commands.stock import verify_stock
 
-    console, errors = make_console(), make_console(stderr=True)
-    raise SystemExit(verify_stock(open_store(store), console, errors, as_json))
+    raise SystemExit(verify_stock(open_store(store), make_console(), as_json))
 
 
 @command.command()
@@ -76,8 +74,7 @@ def prune(
     from mubench.commands.prune import Wanted, prune_store
 
     wanted = Wanted(suites, plugins, elsewhere)
-    console, errors = make_console(), make_console(stderr=True)
-    raise SystemExit(prune_store(open_store(store), wanted, console, errors, dry_run=dry_run, yes=yes))
+    raise SystemExit(prune_store(open_store(store), wanted, make_console(), dry_run=dry_run, yes=yes))
 
 
 @command.command("export")
@@ -96,8 +93,7 @@ def export(target: Path, numbers: bool, weights: bool, **chosen: Any) -> None:
     from mubench.commands.packing import export_records
 
     request = make_request({**chosen, "suite": chosen["suite"] or ""})
-    console = make_console(stderr=True)
-    raise SystemExit(export_records(request, target, console, numbers=numbers, weights=weights))
+    raise SystemExit(export_records(request, target, numbers=numbers, weights=weights))
 
 
 @command.command("import")
@@ -107,4 +103,4 @@ def import_(archive: Path, store: Path | None) -> None:
     """Take in what was exported: all of it or, if any is wrong, none."""
     from mubench.commands.packing import import_records
 
-    raise SystemExit(import_records(open_store(store), archive, make_console(), make_console(stderr=True)))
+    raise SystemExit(import_records(open_store(store), archive, make_console()))

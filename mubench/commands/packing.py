@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,10 +26,11 @@ from mubench.version import NUMERICS, __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
+LOG = logging.getLogger(__name__)
 Members = list[tuple[str, bytes]]
 
 
-def export_records(request: Request, target: Path, errors: Console, *, numbers: bool, weights: bool) -> int:
+def export_records(request: Request, target: Path, *, numbers: bool, weights: bool) -> int:
     """Write the records of a suite, or of the whole store if none is named, into the file `target`.
 
     numbers: only the suite's numbers. weights: also originals. Raises UsageError if there is nothing.
@@ -46,7 +48,7 @@ def export_records(request: Request, target: Path, errors: Console, *, numbers: 
         keys = sorted(p.name for p in (request.store.root / "records").glob("*/*"))
     folders = [] if numbers else [f for key in keys if (f := request.store.folder(key)).is_dir()]
     counts: dict[str, int] = {}
-    with byte_progress(errors, "packing", sum(map(size_of, folders))) as report:
+    with byte_progress("packing", sum(map(size_of, folders))) as report:
         packed = _records(request.store, folders, weights, counts, report)
         about = write_archive(target, _chained(members, packed), **facts)
     if not about.files:
@@ -54,11 +56,11 @@ def export_records(request: Request, target: Path, errors: Console, *, numbers: 
         raise UsageError(f"nothing to export: {request.store.root} has no records")
     parts = [f"{counts.get('packed', 0):,} records"] if not numbers else []
     parts += ["the suite's numbers"] if members else []
-    errors.print(f"{' and '.join(parts)}, {size_text(target.stat().st_size)}, in {printable(str(target))}")
+    LOG.info("%s, %s, in %s", " and ".join(parts), size_text(target.stat().st_size), printable(str(target)))
     if left := counts.get("weights"):
-        errors.print(f"{left:,} original models stay here; --weights packs them too")
+        LOG.info("%d original models stay here; --weights packs them too", left)
     if left := counts.get("damaged"):
-        errors.print(f"{left:,} damaged records were left out; mubench store verify names them")
+        LOG.warning("%d damaged records were left out; mubench store verify names them", left)
     return 0
 
 
@@ -108,10 +110,10 @@ def _numbers(plan: Plan, request: Request) -> tuple[Members, dict[str, str]]:
     return members, {twin: key for key, twin in twins(plan).items() if key in ok}
 
 
-def import_records(store: Store, path: Path, console: Console, errors: Console) -> int:
+def import_records(store: Store, path: Path, console: Console) -> int:
     """Take in what the archive holds and say what was new; UsageError, and nothing changed, if any is bad."""
     archive = open_archive(path)
-    with byte_progress(errors, "checking", archive.size) as report:
+    with byte_progress("checking", archive.size) as report:
         merged = merge(archive, store, report)
     present = f", {merged.present:,} were there already" if merged.present else ""
     console.print(f"{merged.new:,} records are new{present}: {printable(str(store.root))}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from filelock import Timeout
 
+from mubench.commands.messages import working_console
 from mubench.commands.needs import Needs, devices, needs_of, split_of
 from mubench.commands.stock import size_text
 from mubench.errors import UsageError, printable
@@ -50,14 +51,12 @@ class Verdict:
     kept: Counter[str] = field(default_factory=Counter)
 
 
-def prune_store(
-    store: Store, wanted: Wanted, console: Console, errors: Console, *, dry_run: bool, yes: bool
-) -> int:
+def prune_store(store: Store, wanted: Wanted, console: Console, *, dry_run: bool, yes: bool) -> int:
     """Say what no suite needs, ask, and remove it; 0 unless the answer is no (1).
 
     Raises UsageError where nobody can be asked, or the store cannot be written.
     """
-    with errors.status("looking at what suites need"):
+    with working_console().status("looking at what suites need"):
         needs = needs_of(store, wanted.suites, wanted.plugins)
         verdict = _judge(store, needs, wanted)
     _print(verdict, needs, console)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mubench.commands.messages import working_console
 from mubench.errors import printable
 from mubench.planning.data_cache import check_cached
 from mubench.planning.splits import check_saved
@@ -29,30 +30,31 @@ def size_text(size: int) -> str:
 
 
 @contextmanager
-def byte_progress(errors: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A function to call with the bytes done: it moves a bar, on a terminal."""
-    if not errors.is_terminal:
+    console = working_console()
+    if not console.is_terminal:
         yield lambda _: None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda size: bar.update(task, advance=size)
 
 
-def checked_stock(store: Store, errors: Console) -> dict[str, Kind]:
+def checked_stock(store: Store) -> dict[str, Kind]:
     """All that is in the store, checked where there is a digest."""
     stock = take_stock(store.root)
-    with byte_progress(errors, "checking", sum(kind.size for kind in stock.values())) as report:
+    with byte_progress("checking", sum(kind.size for kind in stock.values())) as report:
         check(stock, {"data": check_cached, "splits": check_saved}, report)
     return stock
 
 
-def show_stock(store: Store, console: Console, errors: Console, as_json: bool) -> int:
+def show_stock(store: Store, console: Console, as_json: bool) -> int:
     """Print the kinds with count, size and how many are damaged; always 0."""
-    stock = checked_stock(store, errors)
+    stock = checked_stock(store)
     if as_json:
         kinds = {
             name: {
@@ -82,9 +84,9 @@ def show_stock(store: Store, console: Console, errors: Console, as_json: bool) -
     return 0
 
 
-def verify_stock(store: Store, console: Console, errors: Console, as_json: bool) -> int:
+def verify_stock(store: Store, console: Console, as_json: bool) -> int:
     """Print what is damaged, and why; 1 if anything is."""
-    stock = checked_stock(store, errors)
+    stock = checked_stock(store)
     checked = sum(len(kind.paths) for kind in stock.values() if kind.checked)
     wrong = [
         (name, path.relative_to(store.root), reason)
