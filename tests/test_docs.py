@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from mubench.cli import main
@@ -123,6 +124,8 @@ def test_every_command_and_option_of_a_page_exists(page):
             if words[0] != "mubench" or words[1].startswith("--"):
                 continue
             command = main.commands.get(words[1])
+            if isinstance(command, click.Group):
+                command = command.commands.get(words[2])
             assert command is not None, words
             known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
             assert [w for w in words[2:] if w.startswith("--") and w not in known] == [], words

@@ -87,6 +87,8 @@ def test_the_commands_page_has_the_help_of_each(tool):
         f"## mubench {name}" for name in sorted(main.commands)
     ]
     assert "Usage: mubench compare [OPTIONS] FIRST SECOND" in page
+    assert "\n### mubench store prune\n" in page
+    assert "Usage: mubench store import [OPTIONS] ARCHIVE" in page
 
 
 def test_a_link_that_leaves_docs_leads_to_the_copy_in_the_site(tool):

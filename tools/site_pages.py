@@ -169,8 +169,11 @@ def commands_page() -> str:
     """The help of every command."""
     sections = []
     for name, command in sorted(main.commands.items()):
-        context = click.Context(command, info_name=f"mubench {name}", terminal_width=90)
-        sections.append(f"## mubench {name}\n\n```text\n{command.get_help(context)}\n```")
+        below = command.commands if isinstance(command, click.Group) else {}
+        for one, words in ((command, name), *((c, f"{name} {n}") for n, c in sorted(below.items()))):
+            context = click.Context(one, info_name=f"mubench {words}", terminal_width=90)
+            level = "##" if one is command else "###"
+            sections.append(f"{level} mubench {words}\n\n```text\n{one.get_help(context)}\n```")
     head = "# Commands\n\nThe exit code is 0, 1 if a method failed (its table is written), 2 for wrong input."
     return "\n\n".join([head, *sections]) + "\n"
 

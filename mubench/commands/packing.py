@@ -19,6 +19,7 @@ from mubench.reporting import results
 from mubench.reporting.cells import row_histograms
 from mubench.storage.archive import RESULTS, open_archive, write_archive
 from mubench.storage.inventory import size_of
+from mubench.storage.journal import recover
 from mubench.storage.merge import merge
 from mubench.storage.store import DAMAGE, WEIGHTS, Store, read_record
 from mubench.version import NUMERICS, __version__
@@ -35,6 +36,7 @@ def export_records(request: Request, target: Path, *, numbers: bool, weights: bo
 
     numbers: only the suite's numbers. weights: also originals. Raises UsageError if there is nothing.
     """
+    recover(request.store.root)
     facts: dict[str, Any] = {"mubench": __version__, "numerics": NUMERICS}
     members: Members = []
     if request.suite:

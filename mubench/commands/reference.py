@@ -19,7 +19,7 @@ from mubench.planning.rows import TableRow
 from mubench.planning.twins import twins
 from mubench.reporting.manifest import Manifest, read_manifest
 from mubench.storage.archive import Archive, open_archive
-from mubench.storage.merge import merge
+from mubench.storage.merge import merge, results_folder
 from mubench.storage.store import Store
 from mubench.version import NUMERICS
 
@@ -50,24 +50,22 @@ class Reference:
     """A plan whose rows are in part those of an archive.
 
     plan: without the cells that need not run. there: the names of the rows that the archive has. here: of
-    those that are trained here. archive: where their numbers are.
+    those that are trained here. archive: where their numbers are. folder: where in the store.
     """
 
     archive: Archive
     plan: Plan
     there: tuple[str, ...]
     here: tuple[str, ...]
+    folder: Path
 
-    def taken_in(self, store: Store) -> Path:
-        """The folder in the store with the numbers of the archive, its records taken in if it has any."""
-        folder = merge(self.archive, store).results
-        if folder is None:
-            raise AssertionError("a reference has numbers")
-        return folder
+    def take_in(self, store: Store) -> None:
+        """Put the numbers of the archive into `folder`, and its records, if it has any, into the store."""
+        merge(self.archive, store)
 
-    def marked(self, manifest: Manifest, folder: Path) -> Manifest:
+    def marked(self, manifest: Manifest) -> Manifest:
         """The manifest of the plan, with a line that says where the rows of the archive ran."""
-        made = " ".join(line[0].lower() + line[1:] for line in read_manifest(folder).hardware)
+        made = " ".join(line[0].lower() + line[1:] for line in read_manifest(self.folder).hardware)
         note = f"Reference: {', '.join(self.there)}: not trained here, {made or 'made elsewhere.'}"
         times = (
             f"RTE of {', '.join(self.here)}: on this machine; times compare only between rows of one "
@@ -77,7 +75,7 @@ class Reference:
         return manifest.model_copy(update={"notes": notes, "timed_apart": list(self.here)})
 
 
-def with_reference(plan: Plan, path: Path) -> Reference:
+def with_reference(plan: Plan, path: Path, store: Store) -> Reference:
     """The plan with the rows that the archive has; UsageError if it has none of them, or is of other data."""
     archive = open_archive(path)
     if "manifest.json" not in archive.results or "cells.csv" not in archive.results:
@@ -109,7 +107,8 @@ def with_reference(plan: Plan, path: Path) -> Reference:
     needed = {cell.original for cell in cells}
     cells = [cell for cell in cells if cell.spec is not None or cell.key in needed]
     here = tuple(name for name in rows if name in lacking)
-    return Reference(archive, replace(plan, blocks=blocks, cells=cells), there, here)
+    folder = results_folder(archive, store)
+    return Reference(archive, replace(plan, blocks=blocks, cells=cells), there, here, folder)
 
 
 def _row(

@@ -208,5 +208,5 @@ def prepare_with_reference(request: Request) -> tuple[Plan, Reference | None]:
     if request.reference is None:
         return prepare(request), None
     file = reference_file(request.reference, suite.find(request.suite), request.profile)
-    found = with_reference(prepare(request), file)
+    found = with_reference(prepare(request), file, request.store)
     return found.plan, found

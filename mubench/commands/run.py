@@ -52,8 +52,8 @@ def as_run(
     manifest = results.from_plan(plan, request.name, request.marks)
     if reference is None:
         return manifest, None, None
-    source = reference.taken_in(request.store)
-    return reference.marked(manifest, source), source, kept_cells(source)
+    source = reference.folder
+    return reference.marked(manifest), source, kept_cells(source)
 
 
 def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome], Reference | None]:
@@ -62,6 +62,8 @@ def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome
     started = time.perf_counter()
     plan, reference = prepare_with_reference(request)
     LOG.debug("planned in %.1f s; records in %s", time.perf_counter() - started, request.store.root)
+    if reference is not None:
+        reference.take_in(request.store)
     if out is not None:
         results.check_writable(out)
     for split in (s for block in plan.blocks for s in block.splits.values()):

@@ -13,6 +13,7 @@ from mubench.errors import printable
 from mubench.planning.data_cache import check_cached
 from mubench.planning.splits import check_saved
 from mubench.storage.inventory import KINDS, Kind, check, take_stock
+from mubench.storage.journal import recover
 from mubench.storage.store import Store
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def checked_stock(store: Store) -> dict[str, Kind]:
     """All that is in the store, checked where there is a digest."""
+    recover(store.root)
     stock = take_stock(store.root)
     with byte_progress("checking", sum(kind.size for kind in stock.values())) as report:
         check(stock, {"data": check_cached, "splits": check_saved}, report)

@@ -78,9 +78,9 @@ def merge(archive: Archive, store: Store, report: Callable[[int], None] = lambda
             with store_lock(store.root):
                 new = _new(archive, store, place)
                 marks = {_place(key): ABOUT for key in new}
-                home = f"{REFERENCES}/{archive.digest}"
-                if archive.results and not (store.root / home).is_dir():
-                    marks[home] = archive.results[0]
+                home = results_folder(archive, store)
+                if archive.results and not home.is_dir():
+                    marks[f"{REFERENCES}/{home.name}"] = archive.results[0]
                 place.move(marks, lambda it: _move(it, place, store, archive))
     except OSError as error:
         raise UsageError(
@@ -88,7 +88,12 @@ def merge(archive: Archive, store: Store, report: Callable[[int], None] = lambda
         ) from error
     for key in new:
         store.forget_failure(key)
-    return Merged(len(new), len(archive.records) - len(new), store.root / home if archive.results else None)
+    return Merged(len(new), len(archive.records) - len(new), home if archive.results else None)
+
+
+def results_folder(archive: Archive, store: Store) -> Path:
+    """Where the numbers of the archive's run are kept in the store, or would be."""
+    return store.root / REFERENCES / archive.digest
 
 
 def _place(key: str) -> str:

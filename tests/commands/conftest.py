@@ -87,7 +87,7 @@ def tiny_run(tmp_path_factory):
 
 
 @pytest.fixture
-def tiny(tiny_run, home):
+def tiny(tiny_run, home, made_up):
     """The working directory with a copy of all that `tiny_run` has."""
     shutil.copytree(tiny_run, home, dirs_exist_ok=True)
     return home

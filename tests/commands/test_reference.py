@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from renderings import content
 
+import mubench
 import mubench.commands.reference as reference
+from mubench import method
 from mubench.storage.store import Store
 
 MINE = """
@@ -128,6 +130,20 @@ def test_an_archive_without_numbers(abroad, beside, call):
     assert call("store", "export", "-o", "records.zip")[0] == 0
 
     assert "it holds no numbers of a suite; export it with --suite" in beside(archive="records.zip")[2]
+
+
+def test_from_python(abroad):
+    @method("mine", sees="forget")
+    def mine(model, task):
+        """Nothing."""
+
+    results = mubench.run("tiny.toml", [mine], reference="numbers.zip", store="here", jobs=0, quiet=True)
+
+    assert list(results.table.index) == ["Retrain", "Original", "mine"]
+    there = cells(abroad / "out")
+    assert results.table.loc["Retrain", "ua"] == there.loc[("Retrain", 0), "ua"]
+    assert len(list((abroad / "here" / "records").glob("*/*"))) == 2
+    assert "Reference: Retrain, Original: not trained here" in str(results)
 
 
 def test_the_one_beside_the_suite(abroad, beside, call):
