@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Names that an error lists at most.
 MOST_NAMES = 10
-LISTED = ("method", "mask", "suite", "dataset", "metric", "model")
+LISTED = ("method", "mask", "suite", "dataset", "metric", "model", "engine")
 
 
 class UsageError(Exception):

@@ -20,7 +20,7 @@ from mubench.commands.options import make_request, options
     metavar="N",
     help="Also try the noise floor on N further Retrains (12 or more).",
 )
-@options("methods first-seeds plugin profile set device jobs store data-root publish out json")
+@options("methods first-seeds plugin profile set device jobs engine store data-root publish out json")
 def command(floor: int, as_json: bool, **chosen: Any) -> None:
     """Tell whether a suite discriminates: signal to noise, ranks.
 

@@ -11,7 +11,7 @@ from mubench.commands.options import options
 
 
 @click.command("list")
-@click.argument("what", metavar="methods|masks|metrics|datasets|models|trackers|suites")
+@click.argument("what", metavar="methods|masks|metrics|datasets|models|engines|trackers|suites")
 @options("plugin json")
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List the plugins or suites of a kind, such as methods."""

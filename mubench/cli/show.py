@@ -11,7 +11,7 @@ from mubench.commands.options import open_store, options
 
 
 @click.command("show")
-@click.argument("kind", metavar="method|metric|dataset|model|suite|record")
+@click.argument("kind", metavar="method|metric|dataset|model|engine|suite|record")
 @click.argument("name")
 @options("plugin store json")
 def command(kind: str, name: str, plugins: tuple[Path, ...], store: Path | None, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from mubench.commands.options import make_request, options
     show_default=True,
     help="Development forget sets that each trial runs on.",
 )
-@options("suite methods plugin profile set device precision compile jobs store data-root publish out")
+@options("suite methods plugin profile set device precision compile jobs engine store data-root publish out")
 def command(trials: int, dev_seeds: int, **chosen: Any) -> None:
     """Search hyper-parameters on validation data.
 

@@ -130,7 +130,7 @@ class Forecast:
         self._left = Counter(self._kinds.values())
         self._expected = {self._kinds[key]: s for key, s in expected.items() if s is not None}
         self._taken: dict[str, tuple[float, int]] = {}  # kind -> seconds of all that finished, and how many
-        self._jobs = max(1, jobs)
+        self.jobs = max(1, jobs)
 
     @property
     def cells_left(self) -> int:
@@ -173,7 +173,7 @@ class Forecast:
             left, known = self.left_of(key, pulse, now), expected.get(self._kinds[key], usual)
             parts.append(0.0 if left is None and known is not None else left)
         sure = [part for part in parts if part is not None]
-        return sum(sure) / self._jobs if len(sure) == len(parts) else None
+        return sum(sure) / self.jobs if len(sure) == len(parts) else None
 
     def _known(self) -> dict[str, float]:
         """Kind -> seconds: as measured in this run, or else as expected before it."""

@@ -1,4 +1,4 @@
-"""`mubench list`: the methods, masks, metrics, datasets, models, trackers and suites as plain data."""
+"""`mubench list`: the methods, masks, metrics, datasets, models, engines, trackers and suites as plain data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _suites() -> list[Entry]:
     return entries
 
 
-KINDS = ("methods", "masks", "metrics", "datasets", "models", "trackers", "suites")
+KINDS = ("methods", "masks", "metrics", "datasets", "models", "engines", "trackers", "suites")
 
 
 def listing(what: str, plugins: Sequence[Path] = ()) -> list[Entry]:

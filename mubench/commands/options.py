@@ -33,8 +33,42 @@ def _keep_data_root(_: click.Context, __: click.Parameter, path: Path | None) ->
 
 
 _FOLDER = FilePath(path_type=Path, file_okay=False)
+
+
+def _engine(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where cells run."""
+    for option in (
+        click.option(
+            "--engine-set",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Another option of the engine (repeatable): mubench show engine NAME.",
+        ),
+        click.option(
+            "--gpus-per-cell",
+            type=float,
+            metavar="SHARE",
+            help="With --engine ray: the share of a GPU that a cell gets, as 0.5.  [default: 1]",
+        ),
+        click.option(
+            "--address",
+            metavar="HOST[:PORT]",
+            help="With --engine ray: the cluster's head node.  [default: auto, the one of this machine]",
+        ),
+        click.option(
+            "--engine",
+            default="local",
+            show_default=True,
+            metavar="NAME",
+            help="Where cells run: local, ray, slurm or an installed one.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 # Options that several commands share.
-_OPTIONS = {
+_OPTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "suite": click.option(
         "--suite",
         default=DEFAULT_SUITE,
@@ -81,6 +115,7 @@ _OPTIONS = {
         metavar="[FILE]",
         help="Train only rows that this exported run lacks; without FILE, the one that comes along.",
     ),
+    "engine": _engine,
     "store": click.option(
         "--store",
         type=_FOLDER,

@@ -15,7 +15,7 @@ import numpy as np
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.commands.reference import Reference, reference_file, with_reference
-from mubench.discovery.find import Catalogue
+from mubench.discovery.find import Catalogue, load_function
 from mubench.errors import UsageError, quote
 from mubench.planning import plan as planning
 from mubench.planning import suite
@@ -23,10 +23,13 @@ from mubench.planning.device import default_jobs
 from mubench.planning.plan import Plan
 from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
+from mubench.running.engine import Engine
 from mubench.storage.store import Store
 
 # What git tracks of the results.
 PUBLISHED = Path("results") / "published"
+# The engine that needs nothing.
+LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Request:
     precision: str | None = None
     compiled: bool | None = None
     jobs: int | None = None
+    engine: str = LOCAL
+    address: str | None = None
+    gpus_per_cell: float | None = None
+    engine_set: tuple[str, ...] = ()
     exclusive_timing: bool = False
     publish: bool = False
     out: Path | None = None
@@ -64,6 +71,17 @@ class Request:
     def catalogue(self) -> Catalogue:
         """The plugins, those of `plugins` among them."""
         return Catalogue(self.plugins, self.store.root / "specs")
+
+    @cached_property
+    def workforce(self) -> Engine:
+        """The engine, with its options; UsageError for unknown ones, or if what it needs is not installed."""
+        named = {"address": self.address, "gpus_per_cell": self.gpus_per_cell}
+        given = {name: value for name, value in named.items() if value is not None}
+        for text in self.engine_set:
+            given |= suite.parse_set(text, "--engine-set")
+        spec = self.catalogue.engines.find(self.engine)
+        made: Engine = load_function(spec)(**spec.bind(given, f"--engine {self.engine}"))
+        return made
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -115,10 +133,16 @@ class Request:
         """Where tables and plots go."""
         return self.folder_for()
 
+    @property
+    def most_jobs(self) -> int | None:
+        """How many cells may run at once, where the options say so."""
+        if self.exclusive_timing:
+            return 1 if self.jobs is None else min(self.jobs, 1)
+        return self.jobs
+
     def jobs_on(self, device: str, threads: int) -> int:
-        """How many cells run at once."""
-        jobs = default_jobs(device, threads) if self.jobs is None else self.jobs
-        return min(jobs, 1) if self.exclusive_timing else jobs
+        """How many cells run at once on this machine."""
+        return default_jobs(device, threads) if self.most_jobs is None else self.most_jobs
 
 
 def check_metrics(catalogue: Catalogue, options: Mapping[str, Mapping[str, Any]], where: str) -> None:

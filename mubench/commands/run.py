@@ -59,6 +59,7 @@ def as_run(
 def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome], Reference | None]:
     """Plan, and run what the store lacks; out: the folder for the results, tried before training."""
     request.store.check_writable()
+    _ = request.workforce  # refused before hours of decoding, not after
     started = time.perf_counter()
     plan, reference = prepare_with_reference(request)
     LOG.debug("planned in %.1f s; records in %s", time.perf_counter() - started, request.store.root)
@@ -69,7 +70,6 @@ def make_records(request: Request, out: Path | None) -> tuple[Plan, list[Outcome
     for split in (s for block in plan.blocks for s in block.splits.values()):
         request.store.save_text("splits", f"{split.digest}.json", split.to_json())
     stored = len(plan.cells) - len(plan.missing(request.store, request.exclusive_timing))
-    jobs = request.jobs_on(plan.device, plan.suite.threads)
-    title, where = printable(plan.suite.title), f"{plan.device}, {plan.precision}, {jobs} at once"
+    title, where = printable(plan.suite.title), f"{plan.device}, {plan.precision}"
     LOG.info("%s: %d cells, %d of them in the store; %s", title, len(plan.cells), stored, where)
     return plan, run_missing(plan, request), reference

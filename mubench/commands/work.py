@@ -12,7 +12,7 @@ from mubench.commands.progress import progress
 from mubench.commands.request import Request, keys_by_row
 from mubench.errors import printable
 from mubench.planning.plan import Plan
-from mubench.running.executor import execute
+from mubench.running.executor import run_on
 from mubench.running.outcome import Outcome
 from mubench.storage.store import Store, default_store
 
@@ -27,27 +27,32 @@ def run_missing(plan: Plan, request: Request) -> list[Outcome]:
 
     Raises KeyboardInterrupt, saying what was finished, when Ctrl-C is pressed.
     """
-    store = request.store
+    store, engine = request.store, request.workforce
     store.hold({cell.key for cell in plan.cells} | {key for row in plan.rows for key in row.keys.values()})
     missing = plan.missing(store, request.exclusive_timing)
-    jobs = request.jobs_on(plan.device, plan.suite.threads)
+    if not missing:
+        return []
     expected = estimate(plan, missing, store, LONG_WORK)
-    if missing:
-        LOG.info("Expected: %s.", total_text(expected, jobs))
     try:
         names = {
             key: printable(f"{name}, seed {seed}")
             for name, keys in keys_by_row(plan).items()
             for seed, key in keys.items()
         }
-        with progress(working_console(), names, Forecast(missing, expected, jobs), jobs > 0) as shown:
-            outcomes = execute(missing, store, jobs, shown.finish, shown.pulse)
+        forecast = Forecast(missing, expected, 1)
+        with progress(working_console(), names, forecast, request.most_jobs != 0) as shown:
+            workers = engine.workers(missing, store, request.most_jobs, shown.pulse)
+            forecast.jobs = len(workers)
+            LOG.info("Expected: %s, %d at once.", total_text(expected, forecast.jobs), forecast.jobs)
+            outcomes = run_on(workers, missing, store, shown.finish)
     except KeyboardInterrupt:
         left = len(plan.missing(store, request.exclusive_timing))
         raise KeyboardInterrupt(
             f"Interrupted: {len(missing) - left} cells were finished and are saved, {left} are left. "
             "The same command goes on from there."
         ) from None
+    finally:
+        engine.close()
     for o in outcomes:
         took = duration(o.seconds)
         LOG.debug("%s: %s in %s, record %s", names[o.cell.key], o.status, took, o.cell.key[:SHORT])

@@ -1,9 +1,9 @@
 """Finds the plugins: built in, from installed entry points, and from files given by the user.
 
-Methods, masks, metrics, datasets and models are found the same way: every function of a module that a
-declaration marked. Importing them takes seconds (torch), so the declarations of mubench's own files are read
-from the text, and what a file declares is cached by its source: a run in which nothing is left to train
-imports none of them.
+Methods, masks, metrics, datasets, models, engines and trackers are found the same way: every function or
+class of a module that a declaration marked. Importing them takes seconds (torch), so the declarations of
+mubench's own files are read from the text, and what a file declares is cached by its source: a run in which
+nothing is left to train imports none of them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter
 
 from mubench.api.dataset import DatasetSpec
+from mubench.api.engine import EngineSpec
 from mubench.api.mask import MaskSpec
 from mubench.api.method import MethodSpec, Role
 from mubench.api.metric import MetricSpec
@@ -47,6 +48,7 @@ PACKAGES: dict[type[Spec], str] = {
     DatasetSpec: "mubench.datasets",
     ModelSpec: "mubench.models",
     TrackerSpec: "mubench.trackers",
+    EngineSpec: "mubench.engines",
 }
 _KINDS = {kind.__name__: kind for kind in PACKAGES}
 _ADAPTERS: dict[type[Spec], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in PACKAGES}
@@ -124,6 +126,11 @@ class Catalogue:
     def trackers(self) -> Found[TrackerSpec]:
         """The trackers."""
         return self._found(TrackerSpec)
+
+    @cached_property
+    def engines(self) -> Found[EngineSpec]:
+        """The engines, which supply the workers of a run."""
+        return self._found(EngineSpec)
 
     def with_role(self, role: Role) -> MethodSpec:
         """The one method with this role; UsageError if there is none or more than one."""

@@ -178,18 +178,18 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_set(text: str) -> dict[str, Any]:
-    """`a.b=value` as a nested table; the value is TOML, or else a plain string."""
+def parse_set(text: str, option: str = "--set") -> dict[str, Any]:
+    """`a.b=value` as a nested table; the value is TOML, or else a plain string. option: who errors name."""
     key, equals, value = text.partition("=")
     parts = [p.strip() for p in key.split(".")]
     if not equals or not all(parts):
-        raise UsageError(f"--set {quote(text)}: write key=value, for example --set methods.FT.lr=0.02")
+        raise UsageError(f"{option} {quote(text)}: write key=value, for example --set methods.FT.lr=0.02")
     try:
         parsed: Any = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--set {quote(text)}: {_unreadable(error)}") from None
+        raise UsageError(f"{option} {quote(text)}: {_unreadable(error)}") from None
     for part in reversed(parts):
         parsed = {part: parsed}
     table: dict[str, Any] = parsed

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
+from mubench.errors import UsageError
 from mubench.planning.cell import Cell
+from mubench.running.engine import GoneError, Worker
 from mubench.running.isolation import CAN_FORK, ChildDiedError, run_forked
 from mubench.running.outcome import REPLY, Outcome, Reply, Status
 from mubench.running.process import WorkerProcess
+from mubench.running.queue import Queue
 from mubench.running.worker import prepare, read_reply, run_one
 from mubench.storage.files import write_atomic
 from mubench.storage.store import Store, UnwritableError
 
-# How long to leave a cell alone that another run is working on, in seconds.
-BUSY_WAIT = 0.5
-
-
-class Worker(Protocol):
-    """Runs one cell at a time."""
-
-    def run(self, cell: Cell) -> Reply: ...
-
-    def close(self) -> None: ...
+# How often a cell is tried again whose worker was lost.
+RETRIES = 2
 
 
 class InProcessWorker:
@@ -41,6 +35,9 @@ class InProcessWorker:
     def __init__(self, store: Store) -> None:
         """Records go to `store`."""
         self._store = store
+
+    def ready(self) -> None:
+        """It always is."""
 
     def run(self, cell: Cell) -> Reply:
         """Run one cell to its end."""
@@ -60,65 +57,18 @@ class InProcessWorker:
         """Nothing to end."""
 
 
-class _Queue:
-    """Cells in order; one that needs an original of this run waits for it, and fails if it does."""
-
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self._order = {cell.key: i for i, cell in enumerate(cells)}
-        self._ready = [(i, c) for i, c in enumerate(cells) if c.original not in self._order]
-        self._waiting: dict[str, list[Cell]] = defaultdict(list)
-        for cell in cells:
-            if cell.original in self._order:
-                self._waiting[cell.original].append(cell)
-        self._unfinished = len(cells)
-        self._condition = threading.Condition()
-        self.stopped = False
-
-    def take(self) -> Cell | None:
-        """The next cell, or None when all are finished or the queue was stopped."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._ready or not self._unfinished or self.stopped)
-            return None if self.stopped or not self._ready else heapq.heappop(self._ready)[1]
-
-    def put_back(self, cell: Cell) -> None:
-        """Offer a cell again that another run works on: after all others, and not at once."""
-        with self._condition:
-            if not self._ready:
-                self._condition.wait(BUSY_WAIT)
-            self._order[cell.key] += len(self._order)
-            heapq.heappush(self._ready, (self._order[cell.key], cell))
-
-    def finish(self, outcome: Outcome) -> list[Outcome]:
-        """Let the cells go on that waited for this one; if it failed, their outcomes instead."""
-        with self._condition:
-            waiting = self._waiting.pop(outcome.cell.key, [])
-            failed = outcome.status is Status.FAILED
-            if not failed:
-                for cell in waiting:
-                    heapq.heappush(self._ready, (self._order[cell.key], cell))
-            self._unfinished -= 1
-            self._condition.notify_all()
-        reason = f"its original model failed: {outcome.reason}"
-        return [Outcome(cell, Status.FAILED, reason) for cell in waiting if failed]
-
-    def stop(self) -> None:
-        """Hand out nothing more."""
-        with self._condition:
-            self.stopped = True
-            self._condition.notify_all()
-
-
 class _Run:
     """The state that the threads of `execute` share."""
 
     def __init__(self, cells: Sequence[Cell], store: Store, report: Callable[[Outcome], None]) -> None:
-        self.queue, self.store, self.report = _Queue(cells), store, report
+        self.queue, self.store, self.report = Queue(cells), store, report
         self.outcomes: list[Outcome] = []
+        self._losses: Counter[str] = Counter()
         self._guard = threading.Lock()
 
     def work(self, worker: Worker) -> None:
-        """Run cells on this worker until none is left."""
-        while (cell := self.queue.take()) is not None:
+        """Run cells on this worker until none is left, or GoneError is raised."""
+        while (cell := self._next(worker)) is not None:
             started = time.perf_counter()
             reply = worker.run(cell)
             if reply.status is Status.DIED and cell.spec is None and not self.queue.stopped:
@@ -128,11 +78,21 @@ class _Run:
             if reply.status is Status.BUSY:
                 self.queue.put_back(cell)
                 continue
+            if reply.status is Status.LOST:
+                self._losses[cell.key] += 1
+                if self._losses[cell.key] <= RETRIES:
+                    self.queue.hand_back(cell)
+                    continue
+                reply = replace(reply, reason=f"tried {1 + RETRIES} times: {reply.reason}")
             if reply.status is Status.UNSAVED:
                 raise UnwritableError(reply.reason)
             done = reply.status in (Status.OK, Status.CACHED)
             status, seconds = reply.status if done else Status.FAILED, time.perf_counter() - started
             self._finish(Outcome(cell, status, reply.reason, seconds))
+
+    def _next(self, worker: Worker) -> Cell | None:
+        worker.ready()  # first: another one could have the cell meanwhile
+        return self.queue.take()
 
     def _finish(self, outcome: Outcome) -> None:
         if outcome.status is Status.FAILED:
@@ -147,6 +107,17 @@ class _Run:
             self._finish(dependent)
 
 
+def local_workers(cells: Sequence[Cell], store: Store, jobs: int, pulse: Path | None = None) -> list[Worker]:
+    """`jobs` processes of this machine for these cells; for 0, children of this very process.
+
+    pulse: a folder where each cell keeps a line of how far it is (not for 0, where the terminal is its own).
+    """
+    if not jobs:
+        return [InProcessWorker(store)]
+    count = min(jobs, len(cells))
+    return [WorkerProcess(store, count, cells[0].setting.device, pulse) for _ in range(count)]
+
+
 def execute(
     cells: Sequence[Cell],
     store: Store,
@@ -154,23 +125,34 @@ def execute(
     report: Callable[[Outcome], None] = lambda _: None,
     pulse: Path | None = None,
 ) -> list[Outcome]:
-    """Run all cells on `jobs` worker processes (0: in children of this one) and return how each ended.
+    """Run all cells on this machine, `jobs` at once (0: in children of this process); see `run_on`."""
+    return run_on(local_workers(cells, store, jobs, pulse), cells, store, report)
 
-    `report` is called once per cell, never twice at a time. pulse: a folder where each cell keeps a line of
-    how far it is (not with 0 jobs, where the terminal is the cell's). On KeyboardInterrupt the workers are
-    ended and the interrupt goes on; what was finished is in the store. UnwritableError if it takes no more.
+
+def run_on(
+    workers: Sequence[Worker],
+    cells: Sequence[Cell],
+    store: Store,
+    report: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Run all cells on these workers, which are closed in the end, and return how each cell ended.
+
+    An `InProcessWorker` runs them in this thread, any other in a thread of its own. `report` is called once
+    per cell, never twice at a time. On KeyboardInterrupt the workers are ended and the interrupt goes on;
+    what was finished is in the store. UnwritableError if it takes no more; UsageError if no worker is left.
     """
     run = _Run(cells, store, report)
-    if not jobs:
-        run.work(InProcessWorker(store))
+    if [*map(type, workers)] == [InProcessWorker]:
+        run.work(workers[0])
         return run.outcomes
-    count = min(jobs, len(cells))
-    workers = [WorkerProcess(store, count, cells[0].setting.device, pulse) for _ in range(count)]
     errors: list[BaseException] = []
+    gone: list[GoneError] = []
 
     def watched(worker: Worker) -> None:
         try:
             run.work(worker)
+        except GoneError as error:  # the others go on without it
+            gone.append(error)
         except BaseException as error:  # the main thread raises it
             errors.append(error)
             run.queue.stop()
@@ -182,7 +164,9 @@ def execute(
         for thread in threads:
             thread.start()
         for thread in threads:
-            while thread.is_alive():
+            while (
+                thread.is_alive() and run.queue.unfinished
+            ):  # some may wait for a machine that is not needed
                 thread.join(0.2)
     finally:
         run.queue.stop()
@@ -190,4 +174,10 @@ def execute(
             worker.close()
     if errors:
         raise errors[0]
+    if run.queue.unfinished:
+        why = "; ".join(dict.fromkeys(str(error) for error in gone))
+        raise UsageError(
+            f"no worker is left for {run.queue.unfinished} cells: {why}; what was finished is saved, and the "
+            "same command goes on from there"
+        )
     return run.outcomes

@@ -18,13 +18,14 @@ REASON_LIMIT = 500
 
 class Status(StrEnum):
     """OK: recorded now. CACHED: recorded before. BUSY: another run works on it. DIED: its process ended
-    before it could answer. UNSAVED: the store takes no more."""
+    before it could answer. LOST: its worker did, or the machine of that. UNSAVED: the store takes no more."""
 
     OK = "ok"
     CACHED = "cached"
     BUSY = "busy"
     FAILED = "failed"
     DIED = "died"
+    LOST = "lost"
     UNSAVED = "unsaved"
 
 

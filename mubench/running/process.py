@@ -65,6 +65,9 @@ class WorkerProcess:
                 )
             return self._process
 
+    def ready(self) -> None:
+        """It always is: a process is started when a cell needs one."""
+
     def run(self, cell: Cell) -> Reply:
         """Run one cell to its end, timeout or death."""
         process = self._running()
@@ -73,7 +76,13 @@ class WorkerProcess:
         assert process.stdin is not None
         assert process.stdout is not None
         limit = min((cell.setting.timeout or threading.TIMEOUT_MAX) + PATIENCE, threading.TIMEOUT_MAX)
-        timer = threading.Timer(limit, _kill, [process])
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(limit, stop)
         timer.daemon = True
         try:
             process.stdin.write(CELL.dump_json(cell, by_alias=True) + b"\n")
@@ -86,20 +95,22 @@ class WorkerProcess:
                 process.wait()
             return reply
         except (OSError, ValueError):  # it died, or close() was called; a ValidationError is a ValueError
-            return self._death(process, cell)
+            return self._death(process, cell, late.is_set())
         finally:
             timer.cancel()
 
-    def _death(self, process: subprocess.Popen[bytes], cell: Cell) -> Reply:
+    def _death(self, process: subprocess.Popen[bytes], cell: Cell, late: bool) -> Reply:
         with suppress(subprocess.TimeoutExpired):
             process.wait(FAREWELL)
         _kill(process)
-        reason = how_it_ended(process.wait())
+        code = process.wait()
+        reason = f"stopped after the timeout of {cell.setting.timeout:g} s" if late else how_it_ended(code)
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read() + f"[mubench: {reason}]\n".encode()
         with suppress(OSError):
             write_atomic(self._store.log_file(cell.key), words)
-        return Reply(Status.DIED, reason)
+        # where somebody else killed it, the cell is not to blame
+        return Reply(Status.FAILED if late else Status.LOST if code < 0 else Status.DIED, reason)
 
     def close(self) -> None:
         """End the process; a cell that it is running is lost, its record is not begun."""

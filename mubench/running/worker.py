@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,23 @@ from mubench.storage.store import Store, UnwritableError
 STARTED = b"started\n"
 # A cell's log keeps this many bytes of what the cell prints.
 LOG_LIMIT = 1 << 20
+
+
+@contextmanager
+def claimed(cell: Cell, store: Store) -> Iterator[Reply | None]:
+    """Hold the cell's lock inside; the reply instead, BUSY or CACHED, if another run works on it, or did."""
+    lock = store.lock(cell.key)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield Reply(Status.BUSY)
+        return
+    try:
+        record = store.get(cell.key)
+        done = record is not None and not (cell.alone and record.about["cost"]["shared"])
+        yield Reply(Status.CACHED) if done else None
+    finally:
+        lock.release()
 
 
 def run_one(
@@ -48,13 +66,10 @@ def run_one(
     from mubench.running.cell import run
 
     try:
-        with store.lock(cell.key).acquire(blocking=False):
-            record = store.get(cell.key)
-            if record is not None and not (cell.alone and record.about["cost"]["shared"]):
-                return Reply(Status.CACHED)
+        with claimed(cell, store) as others:
+            if others is not None:
+                return others
             run(cell, store, jobs, pulse)
-    except Timeout:
-        return Reply(Status.BUSY)
     except UnwritableError as error:
         return Reply(Status.UNSAVED, str(error))
     # a method may raise anything, SystemExit and KeyboardInterrupt among it

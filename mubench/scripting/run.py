@@ -14,7 +14,7 @@ from mubench.api.spec import Spec
 from mubench.commands.messages import messages_of_mubench
 from mubench.commands.reference import BESIDE
 from mubench.commands.render import computed
-from mubench.commands.request import Request
+from mubench.commands.request import LOCAL, Request
 from mubench.commands.run import as_run, make_records
 from mubench.commands.work import report_failures
 from mubench.errors import UsageError
@@ -36,6 +36,8 @@ def run(
     device: str = "auto",
     precision: str | None = None,
     jobs: int | None = None,
+    engine: str = LOCAL,
+    engine_options: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     out: str | Path | None = None,
     reference: bool | str | Path = False,
@@ -49,7 +51,8 @@ def run(
     changes: keys of the suite to override, {"original.epochs": 5}. store: the folder of records, unless given
     $MUBENCH_STORE or a user folder. out: a folder for tables and plots. reference: an exported run, or
     True for the one that comes along; only rows that it lacks are trained. quiet: no progress on stderr.
-    profile, device, precision, jobs: as in `mubench run`.
+    profile, device, precision, jobs, engine: as in `mubench run`. engine_options: what else it takes there,
+    {"address": "head", "gpus_per_cell": 0.5}.
 
     A method that fails is a row without numbers, see `Results.failures`. Raises UsageError, in one line, for
     what cannot be used.
@@ -74,6 +77,8 @@ def run(
         device=device,
         precision=precision,
         jobs=jobs,
+        engine=engine,
+        engine_set=tuple(_settings(engine_options or {})),
         out=None if out is None else Path(out),
         reference=BESIDE if reference is True else str(reference) if reference else None,
     )

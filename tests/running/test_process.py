@@ -1,6 +1,7 @@
 """A worker seen from outside: where it cannot fork, and when it dies itself."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_a_worker_that_cannot_start_says_so_in_the_reply_and_in_the_log(worker, 
 
     assert (reply.status, reply.reason) == (Status.DIED, "its process ended by itself with exit code 1")
     assert "ImportError: torch is broken" in store.log_file(cells[0].key).read_text()
+
+
+def test_a_worker_that_somebody_kills_is_lost_and_its_cell_not_to_blame(worker, cells):
+    process, _ = worker("import os; os.kill(os.getpid(), 9)")
+
+    reply = process.run(cells[0])
+
+    assert reply.status is Status.LOST
+    assert reply.reason.startswith("its process was ended by signal SIGKILL")
+
+
+def test_a_worker_that_does_not_stop_its_cell_in_time_is_stopped_and_the_cell_to_blame(
+    worker, cells, monkeypatch
+):
+    monkeypatch.setattr("mubench.running.process.PATIENCE", 0.1)
+    process, store = worker("import time; print('started', flush=True); time.sleep(60)")
+    cell = replace(cells[0], setting=replace(cells[0].setting, timeout=0.1))
+
+    reply = process.run(cell)
+
+    assert (reply.status, reply.reason) == (Status.FAILED, "stopped after the timeout of 0.1 s")
+    assert "stopped after the timeout" in store.log_file(cell.key).read_text()
 
 
 def test_a_closed_worker_starts_nothing(worker, cells):
