@@ -1,4 +1,4 @@
-"""`mubench list`: the methods, masks, metrics, datasets, models, engines, trackers and suites as plain data."""
+"""`mubench list`: the plugins of a kind, or the suites, as plain data."""
 
 from __future__ import annotations
 

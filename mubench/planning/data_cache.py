@@ -92,19 +92,32 @@ def image_spec_of(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) ->
     return spec.images or load_dataset(spec, options, cache).raw.spec
 
 
+def cached_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> Path:
+    """The folder of the cache with all images of a dataset, for another machine; made now if need be."""
+    load_dataset(spec, options, cache)
+    arguments = spec.bind({k: v for k, v in options.items() if k not in SUBSET}, f"dataset {spec.name!r}")
+    return cache / f"{spec.name}-{_cache_key(spec, arguments)}"
+
+
 def load_dataset(
-    spec: DatasetSpec, options: Mapping[str, Any], cache: Path, *, verify: bool = False
+    spec: DatasetSpec,
+    options: Mapping[str, Any],
+    cache: Path,
+    *,
+    verify: bool = False,
+    handed: Path | None = None,
 ) -> Dataset:
     """A dataset with these options, from the cache or decoded now.
 
     Besides the dataset's own options there are `train_per_class` and `test_per_class`: only so many
     images of each class, the same ones at every call. verify: check the cached arrays by their digest.
+    handed: another machine's `cached_folder`, to be read in place of this one's cache.
 
     Raises UsageError for a wrong option, or data that are missing or malformed.
     """
     where, arguments = f"dataset {spec.name!r}", _arguments(spec, options)
     try:
-        folder = _folder(spec, arguments, cache)
+        folder = handed or _folder(spec, arguments, cache)
         raw, digest = _cached(folder, verify) or _decode(spec, arguments, folder, verify)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {error}") from None

@@ -45,7 +45,10 @@ class Data:
 @lru_cache(maxsize=1)
 def _load(setting: str, cache: Path) -> Data:
     data = DATA_SETTING.validate_json(setting)
-    loaded = load_dataset(data.dataset, data.options, cache, verify=True)
+    handed = cache / data.digest  # by an engine, from the machine that planned
+    loaded = load_dataset(
+        data.dataset, data.options, cache, verify=True, handed=handed if handed.is_dir() else None
+    )
     if loaded.digest != data.digest:
         raise RuntimeError(DATA_CHANGED)
     raw = loaded.raw

@@ -6,8 +6,10 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,6 +41,27 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """File name -> content of all files of a folder."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder of these files whole or not at all; one that is there stays."""
+    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch.mkdir(parents=True)
+    try:
+        for name, data in files.items():
+            (scratch / name).write_bytes(data)
+        if not folder.exists():
+            scratch.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # another process was first, with the same content
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_text(path: Path, limit: int) -> str:

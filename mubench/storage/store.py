@@ -72,6 +72,16 @@ def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     return about, files
 
 
+def _check_whole(folder: Path, key: str) -> None:
+    """ValueError unless the folder holds the whole record with this key, as it was written."""
+    try:
+        about = _read(folder)
+    except _DAMAGE as error:
+        raise ValueError(f"the record came damaged: {error}") from None
+    if about["key"] != key or {p.name for p in folder.iterdir()} != {*about["files"], ABOUT}:
+        raise ValueError("what came is not the cell's record")
+
+
 @dataclass(frozen=True)
 class Record:
     """One finished cell: `about` (parameters, cost, environment, log) and its arrays on disk."""
@@ -189,6 +199,24 @@ class Store:
         """Write a record whole or not at all; one of the same key is replaced. The caller holds its lock."""
         from safetensors.numpy import save
 
+        blobs = {ARRAYS: save({n: np.ascontiguousarray(a) for n, a in arrays.items()})}
+        if weights is not None:
+            blobs[WEIGHTS] = save({n: np.ascontiguousarray(a) for n, a in weights.items()})
+        files = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
+        # as it will be read, for its digest
+        plain = json.loads(json.dumps({**about, "key": key, "files": files}, allow_nan=False))
+        text = json.dumps({**plain, "sha256": key_of(plain)}, indent=1)
+        self._place(key, {**blobs, ABOUT: text.encode()})
+
+    def adopt(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Take the files of a record that another store wrote, as `put` would; the caller holds its lock.
+
+        Raises ValueError, and keeps nothing, if they are not the whole record with this key.
+        """
+        self._place(key, files, check=True)
+
+    def _place(self, key: str, files: Mapping[str, bytes], check: bool = False) -> None:
+        """Write a record's files under a temporary name and rename them. check: as `adopt` does."""
         folder = self.folder(key)
         scratch = self.root / "records" / f".{key[:16]}-{uuid.uuid4().hex[:8]}.tmp"
         try:
@@ -197,15 +225,10 @@ class Store:
             for left in scratch.parent.glob(f".{key[:16]}-*"):  # by a run that was killed: its lock is ours
                 if left != scratch:
                     shutil.rmtree(left, ignore_errors=True)
-            blobs = {ARRAYS: save({n: np.ascontiguousarray(a) for n, a in arrays.items()})}
-            if weights is not None:
-                blobs[WEIGHTS] = save({n: np.ascontiguousarray(a) for n, a in weights.items()})
-            files = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
-            # as it will be read, for its digest
-            plain = json.loads(json.dumps({**about, "key": key, "files": files}, allow_nan=False))
-            text = json.dumps({**plain, "sha256": key_of(plain)}, indent=1)
-            for name, blob in {**blobs, ABOUT: text.encode()}.items():
+            for name, blob in files.items():
                 write_atomic(scratch / name, blob)
+            if check:
+                _check_whole(scratch, key)
             sync_folder(scratch)
             old = scratch.with_suffix(".old")
             if folder.is_dir():  # timed anew, or damaged in a way that only its reader noticed

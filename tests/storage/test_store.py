@@ -322,3 +322,39 @@ def test_where_the_store_is(monkeypatch, tmp_path):
     assert Store(default_store()).root == tmp_path / "home" / "kept"
     monkeypatch.delenv("MUBENCH_STORE")
     assert default_store().parts[-2:] == ("mubench", "store")
+
+
+class TestAdopt:
+    """A record that another store wrote."""
+
+    def files(self, kept):
+        return {p.name: p.read_bytes() for p in kept.iterdir()}
+
+    def test_it_is_the_same_record(self, kept, tmp_path):
+        other = Store(tmp_path / "other")
+        other.put_failure(KEY, "the node burnt")
+
+        other.adopt(KEY, self.files(kept))
+
+        assert self.files(other.folder(KEY)) == self.files(kept)
+        assert other.get(KEY).about["note"] == "x"
+        assert other.failure(KEY) is None
+
+    @pytest.mark.parametrize("name", [ABOUT, ARRAYS, WEIGHTS])
+    def test_one_without_a_file_or_with_a_changed_one_is_refused_and_nothing_kept(self, kept, name, tmp_path):
+        other, files = Store(tmp_path / "other"), self.files(kept)
+
+        with pytest.raises(ValueError, match="damaged"):
+            other.adopt(KEY, {n: f for n, f in files.items() if n != name})
+        with pytest.raises(ValueError, match="damaged"):
+            other.adopt(KEY, {**files, name: files[name].replace(b"x", b"y", 1) + b" "})
+
+        assert [p for p in (other.root / "records").rglob("*") if p.is_file()] == []
+
+    def test_the_record_of_another_cell_or_with_more_files_is_refused(self, kept, tmp_path):
+        other, files = Store(tmp_path / "other"), self.files(kept)
+
+        with pytest.raises(ValueError, match="not the cell's record"):
+            other.adopt("cd" + "0" * 62, files)
+        with pytest.raises(ValueError, match="not the cell's record"):
+            other.adopt(KEY, {**files, "more": b""})
