@@ -45,9 +45,9 @@ class Scratch:
         self._lock = self._held(run)
         self.root = self._home / run
         self.root.mkdir(exist_ok=True)
-        for other in self._home.glob("*.lock"):
-            if other.stem != run:
-                self._clear(other.stem)
+        # without a lock too: of a worker process that outlived its place for a moment
+        for other in {path.stem for path in self._home.iterdir()} - {run}:
+            self._clear(other)
 
     def _open(self, run: str) -> int:
         return os.open(self._home / f"{run}.lock", os.O_RDWR | os.O_CREAT, 0o600)

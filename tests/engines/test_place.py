@@ -130,8 +130,9 @@ class TestScratch:
         assert list(tmp_path.iterdir()) == []
 
     def test_what_a_killed_run_left_behind_goes_with_the_next_run(self, tmp_path):
-        (tmp_path / "old").mkdir(parents=True)
-        (tmp_path / "old" / "data").write_text("x")
+        for name in ("old", "older"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "data").write_text("x")
         (tmp_path / "old.lock").touch()
         alive = Scratch("alive", tmp_path)
 
