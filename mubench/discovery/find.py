@@ -72,10 +72,18 @@ class Found(Mapping[str, S], Generic[S]):
         return len(self.specs)
 
     def find(self, name: str, where: str = "") -> S:
-        """The plugin called `name`; UsageError with the nearest name if there is none."""
-        if name not in self.specs:
+        """The plugin called `name`, or whose name ends in "*" and begins it.
+
+        UsageError with the nearest name if there is none, or naming the package that it needs.
+        """
+        spec = self.specs.get(name) or next(
+            (s for n, s in self.specs.items() if n.endswith("*") and name.startswith(n[:-1])), None
+        )
+        if spec is None:
             raise unknown(self.noun, name, [*self.specs, *self.broken], where)
-        return self.specs[name]
+        if package := getattr(spec, "package", ""):
+            spec = replace(spec, source=f"{spec.source}, {package} {_version(package, self.noun, name)}")
+        return replace(spec, name=name)
 
     def add(self, spec: S) -> None:
         """Take a plugin in; UsageError naming both files if the name is taken."""
@@ -166,6 +174,15 @@ class Catalogue:
             if isinstance(spec, kind):
                 found.add(spec)
         return found
+
+
+def _version(package: str, noun: str, name: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise UsageError(
+            f"{noun} {name!r} needs the package {package}, which is not installed: pip install {package}"
+        ) from None
 
 
 def load_plugin(path: Path, cache: Path | None = None) -> list[Spec]:

@@ -95,8 +95,7 @@ def image_spec_of(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) ->
 def cached_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> Path:
     """The folder of the cache with all images of a dataset, for another machine; made now if need be."""
     load_dataset(spec, options, cache)
-    arguments = spec.bind({k: v for k, v in options.items() if k not in SUBSET}, f"dataset {spec.name!r}")
-    return cache / f"{spec.name}-{_cache_key(spec, arguments)}"
+    return cache_folder(spec, options, cache)
 
 
 def load_dataset(
