@@ -62,4 +62,4 @@ def _wanted(spec: MetricSpec, rows: list[Outputs], beside: Mapping[str, list[Any
 
     if any(evaluate_metric(spec, lent(rows), {what: lent(of) for what, of in beside.items()}, {})):
         return 'validation outputs, "val" in labels and logits'
-    return "features, or of enough images, seeds or Retrains"
+    return "features, a forgotten class, or enough images, seeds or Retrains"
