@@ -80,7 +80,8 @@ def plugin_file(tmp_path):
 def bench(home, made_up, suite_file):
     """`bench(change, plugins=(), jobs=0, store="store", ...)`: a suite planned and run, as by `mubench run`.
 
-    Returns (plan, outcomes by (row's method or "", seed, run), store).
+    Returns (plan, outcomes by (row's method or "", seed, run), store). Of a method X with an original of its
+    own kind there are "X ()", "X (Original)" and "X (Retrain)" too.
     """
     from mubench.commands.request import Request, prepare
     from mubench.running.executor import execute
@@ -93,8 +94,12 @@ def bench(home, made_up, suite_file):
         if dry:
             return plan
         outcomes = execute(plan.missing(root), root, jobs)
-        names = [(o.cell.spec.name if o.cell.spec else "", o.cell.seed, o.cell.stream) for o in outcomes]
+        names = [(named(o.cell), o.cell.seed, o.cell.stream) for o in outcomes]
         return plan, dict(zip(names, outcomes, strict=True)), root
+
+    def named(cell):
+        name = cell.spec.name if cell.spec else ""
+        return f"{cell.own.spec.name} ({name})" if cell.own and cell.own.spec != cell.spec else name
 
     return run
 
@@ -104,7 +109,7 @@ def keys():
     """`keys(plan)`: row -> seed -> key, and "" for the originals."""
 
     def of(plan):
-        originals = {c.seed: c.key for c in plan.cells if c.spec is None}
+        originals = {c.seed: c.key for c in plan.cells if c.spec is None and c.own is None}
         return {"": originals, **{row.name: row.keys for row in plan.rows}}
 
     return of

@@ -76,6 +76,15 @@ def _plugins(kind: str) -> list[Entry]:
     return entries
 
 
+def _own(entry: Entry) -> str:
+    """Whether the method trains an original of its own."""
+    if not entry["original"]:
+        return ""
+    return (
+        " It trains an original of its own kind, is compared with that kind's own Retrain, and has no rank."
+    )
+
+
 def methods_page() -> str:
     """A section per method: what its file and its function say, and what it declares."""
     entries = _plugins("methods")
@@ -95,7 +104,7 @@ def methods_page() -> str:
     sections = [
         f"## {escaped(e['name'])}\n\n{prose(_file_doc(e))}\n\n{prose(e['doc'])}\n\n"
         f"Role: {e['role']}. Forgets: {', '.join(e['scenarios'])}. "
-        f"File: `{'/'.join(Path(e['path']).parts[-2:])}`.\n\n{_parameters(e)}"
+        f"File: `{'/'.join(Path(e['path']).parts[-2:])}`.{_own(e)}\n\n{_parameters(e)}"
         for e in entries
     ]
     head = (

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mubench.api.cost import Ledger
+from mubench.streams import stream_seed
 
 # Images augmented at once: enough to hide the overhead of small batches, little enough for memory.
 CHUNK = 8192
@@ -63,10 +64,12 @@ class ImageSet:
         order_rng: torch.Generator,
         augmentation_rng: torch.Generator,
         ledger: Ledger,
+        ids: Tensor | None = None,
     ) -> None:
         """`images` uint8 (n, C, H, W) and `labels` int64 (n,) on one device.
 
-        `order_rng` is a generator on the CPU, `augmentation_rng` one on the device.
+        `order_rng` is a generator on the CPU, `augmentation_rng` one on the device. ids: see `ids`; unless
+        given, 0 to n - 1.
         """
         self._images, self._labels = images, labels
         self._augmentation = augmentation
@@ -74,6 +77,7 @@ class ImageSet:
         self._ledger = ledger
         self._names: list[str] = [name]
         self._owner = torch.zeros(len(labels), dtype=torch.int64)
+        self._ids = torch.arange(len(labels)) if ids is None else ids.cpu()
         self.batch_size = batch_size
 
     def __len__(self) -> int:
@@ -89,6 +93,14 @@ class ImageSet:
     def labels(self) -> Tensor:
         """All labels (n,) in the data's order, a copy."""
         return self._labels.clone()
+
+    @property
+    def ids(self) -> Tensor:
+        """The number of each image in the dataset, int64 (n,) on the CPU: the same in every set and seed.
+
+        To ask for them reads no image.
+        """
+        return self._ids.clone()
 
     def _count(self, rows: Tensor) -> None:
         for i, samples in enumerate(torch.bincount(self._owner[rows], minlength=len(self._names)).tolist()):
@@ -154,11 +166,28 @@ class ImageSet:
 
     def sample(self, share: float, rng: torch.Generator) -> ImageSet:
         """floor(share * n) of the images, drawn from `rng` without replacement; the same streams."""
-        rows = torch.randperm(len(self), generator=rng, device=rng.device)[: int(share * len(self))]
+        order = torch.randperm(len(self), generator=rng, device=rng.device)
+        return self._taken(order[: int(share * len(self))])
+
+    def subset(self, name: str, rows: Tensor) -> ImageSet:
+        """The images of these rows, with an order and an augmentation of their own, drawn from `name`.
+
+        rows: int64, or bool (n,), on any device. The same name and size give the same order again, whatever
+        was read before, so that training on one part does not depend on another. Reads count for this set.
+        """
+        twin = self._taken(rows)
+        order, augmentation = self._order_rng, self._augmentation_rng
+        twin._order_rng = torch.Generator().manual_seed(stream_seed(order.initial_seed(), name))
+        seed = stream_seed(augmentation.initial_seed(), name)
+        twin._augmentation_rng = torch.Generator(augmentation.device).manual_seed(seed)
+        return twin
+
+    def _taken(self, rows: Tensor) -> ImageSet:
+        """These rows, with the same streams."""
         twin = copy(self)
-        there = rows.to(self._images.device)
+        here, there = rows.cpu(), rows.to(self._images.device)
         twin._images, twin._labels = self._images[there], self._labels[there]
-        twin._owner = self._owner[rows.cpu()]
+        twin._owner, twin._ids = self._owner[here], self._ids[here]
         return twin
 
     def joined(self, other: ImageSet) -> ImageSet:
@@ -167,5 +196,6 @@ class ImageSet:
         twin._images = torch.cat([self._images, other._images])
         twin._labels = torch.cat([self._labels, other._labels])
         twin._owner = torch.cat([self._owner, other._owner + len(self._names)])
+        twin._ids = torch.cat([self._ids, other._ids])
         twin._names = self._names + other._names
         return twin

@@ -1,6 +1,6 @@
 """What a method may see: the sets it declared, labels, the number of classes, its random stream.
 
-Validation, test and Retrain are not reachable through it. A plugin runs in the user's process and
+Test and Retrain are not reachable through it. A plugin runs in the user's process and
 could import its way around this; the check catches accidents, not malice.
 """
 
@@ -40,7 +40,7 @@ class Task:
         device: torch.device,
         rng: torch.Generator,
         recipe: Recipe,
-        fresh: Callable[[], Classifier],
+        fresh: Callable[[int], Classifier],
         ledger: Ledger,
     ) -> None:
         """Only the sets that `spec` declares are kept."""
@@ -54,6 +54,11 @@ class Task:
 
     def _set(self, name: str) -> ImageSet:
         if name not in self._sets:
+            if "train" in (name, *self._sets):
+                raise PermissionError(
+                    f"{self._name} reads task.{name}: task.train is for the function that original= names, "
+                    "which reads nothing else"
+                )
             raise PermissionError(
                 f"{self._name} reads task.{name} without declaring it: "
                 f"@{self._noun}({self._name!r}, sees=...) must name {name!r}"
@@ -78,9 +83,25 @@ class Task:
         """D_r, the training images that remain."""
         return self._set("retain")
 
-    def fresh_model(self) -> Classifier:
-        """A newly initialised model of the original's kind; its weights come from the run's seed."""
-        return self._fresh()
+    @property
+    def val(self) -> ImageSet:
+        """The validation images, which nobody trains on: for a method that chooses by them, and says so."""
+        return self._set("val")
+
+    @property
+    def train(self) -> ImageSet:
+        """What an original is trained on, for the function that `original=` names: all training images.
+
+        Where that function makes the method's own Retrain, D_r alone.
+        """
+        return self._set("train")
+
+    def fresh_model(self, number: int = 0) -> Classifier:
+        """A newly initialised model of the original's kind; its weights come from the run's seed.
+
+        The same ones at every call; another `number` is a model with other weights.
+        """
+        return self._fresh(number)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

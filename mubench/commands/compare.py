@@ -133,6 +133,13 @@ def _check_rows(whole: Summary, first: str, second: str) -> None:
         if rows.loc[name, "status"] != Status.OK:
             about = rows.loc[name]
             raise UsageError(f"{printable(name)} has no numbers: {about['status']}. {about['reason']}")
+    own = whole.targets.own
+    if own.get(first) != own.get(second):
+        row = first if first in own else second
+        raise UsageError(
+            f"{printable(row)} is compared with its own {whole.reference}, so its gap cannot be compared "
+            "with those of other rows"
+        )
     if whole.reference in (first, second) and len(whole.retrains) < ENOUGH:
         raise UsageError(
             f"{whole.reference} is what rows are compared with, so its own gap is 0; with floor = "
@@ -161,7 +168,7 @@ def _compared(
     columns = summary.columns if isinstance(summary, Summary) else summary.mean.columns
     names = next((gap.metrics for gap in columns.gaps if gap.name == name), (name,))
     blocks = [summary] if isinstance(summary, Summary) else list(summary.blocks.values())
-    rows = side_by_side([signed(block.cells, names, block.retrains) for block in blocks])
+    rows = side_by_side([signed(block.cells, names, block.targets) for block in blocks])
     if first not in rows or second not in rows:
         return None
     fits = [fit_variances(block.numbers, block.rows["seeds"], block.columns) for block in blocks]

@@ -58,7 +58,7 @@ def recipe_images(plan: Plan) -> dict[str, int]:
     return {
         cell.key: epochs * (len(seen) if cell.spec is None else retained[cell.split])
         for cell in plan.cells
-        if cell.spec is None or cell.spec.role == "reference"
+        if cell.own is None and (cell.spec is None or cell.spec.role == "reference")
     }
 
 

@@ -213,9 +213,13 @@ def read(request: Request) -> Choice:
 
 def keys_by_row(plan: Plan) -> dict[str, dict[int, str]]:
     """Name -> seed -> key of its cell: the original models, then each row, with the class it forgets."""
-    keys = {"original model": {cell.seed: cell.key for cell in plan.cells if cell.spec is None}}
+    originals = {cell.key: cell for cell in plan.cells if cell.spec is None}
+    keys = {"original model": {cell.seed: cell.key for cell in originals.values() if cell.own is None}}
+    start = {cell.key: cell.original for cell in plan.cells}
     for block in plan.blocks:
         ending = f" ({block.label})" if block.label else ""
+        for row in (row for row in block.rows if row.own and row.role != "aside"):
+            keys[f"original model of {row.name}"] = {seed: start[key] for seed, key in row.keys.items()}
         keys |= {f"{row.name}{ending}": row.keys for row in block.rows}
     return keys
 

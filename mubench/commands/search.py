@@ -136,8 +136,8 @@ def score(
     """A line per trial, best of each method first: its score, its means over the seeds, parameters.
 
     The score is the mean over the development sets of the headline Avg. Gap to the mean of the same set's
-    Retrains (as many as the suite has), with validation in place of test: by set, so that a trial which errs
-    now up, now down, does not look good. Other attacks have no say.
+    Retrains (as many as the suite has), or to the row's own Retrain; with validation in place of test, and
+    by set, so that a trial which errs now up, now down, does not look good. Other attacks have no say.
     A trial that failed at a seed has no score and comes last.
 
     catalogue: the plugins; unless given, those installed.
@@ -161,10 +161,12 @@ def score(
     reference = [pd.DataFrame(of_set).mean() for of_set in zip(*retrains, strict=True)]
     lines = []
     for trial in trials:
-        by_seed = values(rows[trial.row].keys)
+        row = rows[trial.row]
+        by_seed = values(row.keys)
+        aim: Sequence[Any] | None = values(rows[row.target].keys) if row.target else reference
         line: dict[str, Any] = {"method": trial.method, "score": math.nan}
-        if by_seed is not None:
-            gaps = [abs(a[m] - b[m]) for a, b in zip(by_seed, reference, strict=True) for m in counted]
+        if by_seed is not None and aim is not None:
+            gaps = [abs(a[m] - b[m]) for a, b in zip(by_seed, aim, strict=True) for m in counted]
             line["score"] = sum(gaps) / len(gaps)
             line |= {m: sum(v[m] for v in by_seed) / len(by_seed) for m in wanted}
         lines.append({**line, "parameters": trial.parameters})

@@ -48,6 +48,11 @@ def detail_text(entry: Entry) -> str:
     lines += [entry["doc"], "", f"Citation:  {entry['cite'] or '-'}"]
     lines.append(f"Role:      {entry['role']}; sees {' and '.join(entry['sees']) or 'nothing'}")
     lines.append(f"Scenarios: {', '.join(entry['scenarios'])}")
+    if entry["original"]:
+        own = entry["original"]
+        lines.append(
+            f"Original:  of its own kind, trained by {own['function']}({', '.join(own['parameters'])})"
+        )
     lines.append(f"File:      {entry['path']}")
     lines += ["", "Parameters:" if entry["parameters"] else "No parameters."]
     for p in entry["parameters"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from mubench.api.dataset import DatasetSpec
+from mubench.api.mask import MaskSpec
 from mubench.api.method import MethodSpec
 from mubench.api.model import ModelSpec
 from mubench.api.recipe import Recipe
@@ -21,6 +23,7 @@ class Stream(StrEnum):
 
     ORIGINAL = "original"
     UNLEARN = "unlearn"
+    RETRAIN = "retrain"  # of a method's own Retrain: it must not share draws with the method
 
 
 def again(number: int) -> str:
@@ -59,11 +62,36 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Own:
+    """An original of a method's own kind: the method, and the parameters of the function that trains it."""
+
+    spec: MethodSpec
+    parameters: dict[str, Any]
+
+    @classmethod
+    def of(cls, spec: MethodSpec, parameters: Mapping[str, Any]) -> Own | None:
+        """That of a method with these parameters; None for one that starts from the usual original."""
+        return cls(spec, {n: parameters[n] for n in spec.original.parameters}) if spec.original else None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decides its weights, beside what decides those of any original."""
+        function = self.spec.original.function if self.spec.original else ""
+        return {"source": [self.spec.source, function], "parameters": self.parameters}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a record says."""
+        return {"name": self.spec.name, "parameters": self.parameters}
+
+
+@dataclass(frozen=True)
 class Cell:
     """What to run. `stream` names the random streams.
 
     spec: the method, or None for training an original. original: the key of the original it starts
-    from; empty for the reference, which starts anew. split: the digest of the split that the key was
+    from; empty for the reference, which starts anew. own: whose kind of original that is, or that is trained;
+    the reference with it is that method's Retrain. split: the digest of the split that the key was
     made for. composition: the method's mask and the method after it.
     alone: whether a record whose time others' work lengthened is to be made again.
     """
@@ -78,6 +106,14 @@ class Cell:
     split: str = ""
     composition: Composition = PLAIN
     alone: bool = False
+    own: Own | None = None
+
+    @property
+    def specs(self) -> tuple[MethodSpec | MaskSpec, ...]:
+        """All plugins whose code it runs as, or beside, its method."""
+        parts = (part.spec for part in self.composition.parts.values())
+        specs = (self.spec, self.own.spec if self.own else None, *parts)
+        return tuple(spec for spec in specs if spec is not None)
 
 
 CELL: TypeAdapter[Cell] = TypeAdapter(Cell)

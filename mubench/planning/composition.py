@@ -100,6 +100,11 @@ def compose(
     words = [word for word in ("mask", "then") if getattr(variant, word) is not None]
     if words and base.role is not Role.METHOD:
         raise UsageError(f"{place}: {words[0]} needs a method as base; {base.name} is the {base.role.value}")
+    if words and base.original:
+        raise UsageError(
+            f"{place}: {words[0]} needs a method that starts from the usual original; {base.name} trains "
+            "one of its own"
+        )
     masked = then = None
     if variant.mask is not None:
         with error_context(place):
@@ -113,6 +118,10 @@ def compose(
         spec = catalogue.methods.find(variant.then.name, place)
         if spec.role is not Role.METHOD:
             raise UsageError(f"{place}: then = {spec.name!r} names the {spec.role.value}, not a method")
+        if spec.original:
+            raise UsageError(
+                f"{place}: then = {spec.name!r} names a method that needs an original of its own"
+            )
         given = {**suite.methods.get(spec.name, {}), **variant.then.parameters}
         then = Then(spec, spec.bind(given, f"{place}: then {spec.name!r}"))
     return Composition(masked, then)

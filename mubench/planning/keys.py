@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from mubench.api.method import MethodSpec
-from mubench.planning.cell import Setting
+from mubench.planning.cell import Own, Setting
 from mubench.planning.composition import PLAIN, Composition
 from mubench.planning.splits import Partition, Split
 from mubench.version import NUMERICS
@@ -25,11 +25,15 @@ def torch_version() -> str:
 
 
 def original_facts(
-    setting: Setting, partition: Partition, processor: Mapping[str, Any], seed: int
+    setting: Setting,
+    partition: Partition,
+    processor: Mapping[str, Any],
+    seed: int,
+    own: Own | None = None,
 ) -> dict[str, Any]:
     """What decides the weights of an original: all that its methods share, but no forget set.
 
-    processor: of the machine, from `planning.device`.
+    processor: of the machine, from `planning.device`. own: of whose kind it is, if not the usual one.
     """
     digests = partition.digests
     return {
@@ -47,6 +51,7 @@ def original_facts(
         "threads": setting.threads if setting.device == "cpu" else 0,
         "original": seed,
         **({"compile": True} if setting.compile else {}),
+        **({"own": own.facts} if own else {}),
     }
 
 

@@ -9,7 +9,7 @@ from mubench.api.dataset import DatasetSpec
 from mubench.api.method import MethodSpec, Role
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError, error_context
-from mubench.planning.cell import Cell, DataSetting, Setting, Stream, again
+from mubench.planning.cell import Cell, DataSetting, Own, Setting, Stream, again
 from mubench.planning.data_cache import Dataset, load_dataset
 from mubench.planning.device import check_compile, processor, resolve_device, resolve_precision
 from mubench.planning.keys import method_facts, original_facts
@@ -127,11 +127,14 @@ def make_plan(
         compile=suite.compile,
     )
     machine = processor(device)
-    originals = {
-        seed: Cell(key_of(original_facts(setting, partition, machine, seed)), setting, seed, Stream.ORIGINAL)
-        for seed in suite.seeds
-    }
-    cells = {cell.key: cell for cell in originals.values()}
+
+    def originals(own: Own | None = None) -> dict[int, Cell]:
+        """Seed -> the cell that trains the original; own: of whose kind, if not the usual one."""
+        facts = {seed: original_facts(setting, partition, machine, seed, own) for seed in suite.seeds}
+        return {s: Cell(key_of(f), setting, s, Stream.ORIGINAL, own=own) for s, f in facts.items()}
+
+    usual = originals()
+    cells = {cell.key: cell for cell in usual.values()}
     further = [row.name for row, _ in rows if row.role == "floor"]
     streams = {name: again(number) for number, name in enumerate(further, 1)}
     blocks = []
@@ -142,11 +145,13 @@ def make_plan(
         for row, spec in rows:
             if spec is None:
                 table.append(row)
-            elif reason := row.composition.why_not(spec, forget.scenario):
+            elif reason := row.composition.why_not(row.own.spec if row.own else spec, forget.scenario):
                 table.append(replace(row, status=Status.SKIPPED, reason=reason))
             else:
-                made = _cells(row, spec, streams.get(row.name, Stream.UNLEARN), of_block, of_seed, originals)
-                for cell in made.values():
+                start = originals(row.own) if row.own else usual
+                stream = Stream.RETRAIN if row.name == row.target else streams.get(row.name, Stream.UNLEARN)
+                made = _cells(row, spec, stream, of_block, of_seed, start)
+                for cell in (*start.values(), *made.values()):
                     cells.setdefault(cell.key, cell)
                 table.append(replace(row, keys={seed: cell.key for seed, cell in made.items()}))
         blocks.append(Block(label, table, of_seed))
@@ -169,6 +174,7 @@ def _cells(
         key = key_of(facts)
         needed = "" if spec.role is Role.REFERENCE else start
         cells[seed] = Cell(
-            key, setting, seed, stream, spec, row.parameters, needed, split.digest, row.composition
+            *(key, setting, seed, stream, spec, row.parameters, needed, split.digest, row.composition),
+            own=row.own,
         )
     return cells

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from mubench.api.method import MethodSpec, Role
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
-from mubench.planning.cell import again
+from mubench.planning.cell import Own, again
 from mubench.planning.composition import PLAIN, Composition, compose
 from mubench.planning.suite import Suite
 from mubench.planning.variant import Variant
 
 # From the top of the table to its bottom.
-ROLES = ("reference", "baseline", "floor", "method")
+ROLES = ("reference", "baseline", "floor", "method", "aside")
 
 
 class Status(StrEnum):
@@ -34,8 +34,9 @@ class Status(StrEnum):
 class TableRow:
     """One row of the table: its cells' keys by seed, or a status and the reason why there are none.
 
-    role: "reference", "baseline", "floor" or "method". parameters: of its method, as it runs.
-    composition: its mask and the method after it.
+    role: "reference", "baseline", "floor" or "method"; "aside" for the Original and the Retrain of a method's
+    own kind, which no table prints. parameters: of its method, as it runs. composition: its mask and the
+    method after it. own, target: its own kind of original, and the row of its own Retrain, if it has one.
     """
 
     name: str
@@ -45,6 +46,8 @@ class TableRow:
     reason: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     composition: Composition = PLAIN
+    own: Own | None = None
+    target: str = ""
 
 
 def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[TableRow, MethodSpec | None]]:
@@ -64,7 +67,7 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
             continue
         spec = methods.find(name, where)
         parameters = spec.bind(options, f"{where}: [methods.{name}]")
-        rows.append((TableRow(name, spec.role, parameters=parameters), spec))
+        rows += _with_own(TableRow(name, spec.role, parameters=parameters), spec, reference, baseline)
         if spec is reference:
             rows += [(TableRow(one, "floor", parameters=parameters), spec) for one in further]
     for variant in suite.variants:
@@ -74,10 +77,27 @@ def table_rows(suite: Suite, catalogue: Catalogue, where: str) -> list[tuple[Tab
         composition = compose(variant, spec, suite, catalogue, place)
         # there is one reference; a variant of it is compared with it like any other row
         role = "method" if spec is reference else spec.role
-        rows.append((TableRow(variant.name, role, parameters=parameters, composition=composition), spec))
-    joined = (reference.name, baseline.name, *further)
+        row = TableRow(variant.name, role, parameters=parameters, composition=composition)
+        rows += _with_own(row, spec, reference, baseline)
+    asides = [row.name for row, _ in rows if row.role == "aside"]
+    joined = (reference.name, baseline.name, *further, *asides)
     _check_names([row.name for row, _ in [*rows, *broken]], joined, reference.name, where)
     return [*sorted(rows, key=lambda row: ROLES.index(row[0].role)), *broken]
+
+
+def _with_own(
+    row: TableRow, spec: MethodSpec, reference: MethodSpec, baseline: MethodSpec
+) -> list[tuple[TableRow, MethodSpec]]:
+    """The row; with an original of its own kind also the rows of that, untouched and retrained."""
+    own = Own.of(spec, row.parameters)
+    if own is None:
+        return [(row, spec)]
+    row = replace(row, own=own, target=f"{row.name} ({reference.name})")
+    asides = [
+        (replace(row, name=f"{row.name} ({one.name})", role="aside", parameters=one.bind({}, one.name)), one)
+        for one in (baseline, reference)
+    ]
+    return [(row, spec), *asides]
 
 
 def _check_names(names: Sequence[str], joined: Sequence[str], reference: str, where: str) -> None:

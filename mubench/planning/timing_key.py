@@ -30,5 +30,6 @@ def timing_facts(setting: Setting, cell: Cell) -> dict[str, Any]:
         "method": cell.spec.name if cell.spec else None,
         "parameters": cell.parameters,
         **cell.composition.about,
+        **({"own": cell.own.about} if cell.own else {}),
         "forget": forget if cell.spec else None,
     }

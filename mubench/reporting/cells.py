@@ -60,7 +60,7 @@ def kept_cells(folder: Path) -> Kept:
 
 def _value(name: str, text: str) -> Any:
     """What a field of cells.csv stands for; an empty one is NaN."""
-    if name in ("method", "role", "status", "reason", "key"):
+    if name in ("method", "role", "status", "reason", "key", "target"):
         return unquoted(text)
     if text in ("True", "False"):
         return text == "True"
@@ -75,6 +75,7 @@ def cells_frame(
 ) -> pd.DataFrame:
     """One line per row of the table and seed: status, metrics, costs; with the class first, if there are.
 
+    With a column `target` if any row is compared with a Retrain of its own.
     A row whose records are all in the store is computed anew. Where that is not so, the lines in `kept`
     stand; only what neither of them has is missing.
 
@@ -92,12 +93,13 @@ def cells_frame(
     }
     frame = pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
     gaps = [column.name for column in manifest.columns if column.gap]
-    first = [*(["class"] if manifest.classes else []), *_FIRST, *gaps]
+    own = ["target"] if any(row.target for rows in manifest.blocks.values() for row in rows) else []
+    first = [*(["class"] if manifest.classes else []), *_FIRST, *own, *gaps]
     for name in (*first, "rte", "rte_shared", "key"):
         if name not in frame:
             frame[name] = np.nan
     last = [name for name in _COSTS if name in frame]
-    middle = [c for c in frame if c not in (*first, *last, "key", "class")]
+    middle = [c for c in frame if c not in (*first, *last, "key", "class", "target")]
     return frame[[*first, *middle, *last, "key"]]
 
 
@@ -109,8 +111,7 @@ def _lines(
     kept: Kept,
 ) -> list[dict[str, Any]]:
     records = {row.name: _records(row, store) for row in rows}
-    by_role = {role: [records[row.name] for row in rows if row.role == role] for role in ROLES}
-    beside = {name: _beside(of, by_role) for name, of in records.items()}
+    beside = {row.name: _beside(records[row.name], _by_role(row, rows, records)) for row in rows}
 
     def values(name: str) -> list[dict[str, float]]:
         of = records[name]
@@ -125,7 +126,8 @@ def _lines(
     lines: list[dict[str, Any]] = []
     for row in rows:
         if row.status:
-            lines.append({"method": row.name, "role": row.role, "status": row.status, "reason": row.reason})
+            about = {"method": row.name, "role": row.role, "target": row.target}
+            lines.append({**about, "status": row.status, "reason": row.reason})
             continue
         computed, failure = _computed(records[row.name], partial(values, row.name))
         complete = len(computed) == len(row.keys)
@@ -141,7 +143,8 @@ def _lines(
                 line = {"status": Status.FAILED, "reason": one_line(reason)}
             elif old:
                 line = {"status": Status.FAILED, "reason": old["reason"]}
-            lines.append({**line, "method": row.name, "role": row.role, "seed": seed, "key": key})
+            about = {"method": row.name, "role": row.role, "target": row.target}
+            lines.append({**line, **about, "seed": seed, "key": key})
     return lines
 
 
@@ -152,6 +155,20 @@ def _records(row: ManifestRow, store: Store) -> dict[int, Record]:
         if record.about["method"] is None:
             raise UsageError(f"{row.name}, seed {seed}: its key is that of an original model")
     return records
+
+
+def _by_role(
+    row: ManifestRow, rows: Sequence[ManifestRow], records: Mapping[str, Mapping[int, Record]]
+) -> Mapping[str, Sequence[Mapping[int, Record]]]:
+    """The records of the rows that a row is measured with: the table's, or those of its own kind."""
+    if not row.target:
+        return {role: [records[other.name] for other in rows if other.role == role] for role in ROLES}
+    kin = [other.name for other in rows if other.role == "aside" and other.target == row.target]
+    return {
+        "reference": [records[row.target]],
+        "baseline": [records[name] for name in kin if name != row.target],
+        "floor": [],
+    }
 
 
 def _beside(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mubench.planning.rows import Status
 from mubench.planning.suite import MEAN
 from mubench.reporting import legend
 from mubench.reporting.columns import Columns, installed
@@ -37,9 +36,9 @@ class ClassSummary:
 
     @property
     def numbers(self) -> pd.DataFrame:
-        """The numbers of every block, the mean last: `class`, `method`, then those of a summary."""
+        """The numbers that the table prints, the mean last: `class`, `method`, then those of a summary."""
         blocks = {**self.blocks, MEAN: self.mean}
-        return _stacked({label: block.numbers.reset_index() for label, block in blocks.items()})
+        return _stacked({label: block.table.reset_index() for label, block in blocks.items()})
 
 
 def summarise_classes(cells: pd.DataFrame, columns: Columns | None = None) -> ClassSummary:
@@ -69,7 +68,8 @@ def _pooled(cells: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     exact = cells.astype(dict.fromkeys(numbers, float)).assign(
         status=cells["status"].map(WORST.index), rte_shared=cells["rte_shared"].eq(True)
     )
-    by = exact.groupby(["method", "role", "seed"], sort=False, dropna=False)
+    own = ["target"] if "target" in cells else []
+    by = exact.groupby(["method", "role", *own, "seed"], sort=False, dropna=False)
     out = by[numbers].mean().where(by[numbers].count().eq(by.size(), axis=0))
     out["status"] = by["status"].min().map(dict(enumerate(WORST)))
     out["rte_shared"] = by["rte_shared"].any()
@@ -91,7 +91,7 @@ def _mean(cells: pd.DataFrame, columns: Columns, blocks: Mapping[str, Summary]) 
         seeds = every.groupby(["method", "seed"], sort=False)[gap.name].mean()
         spread = seeds.groupby("method", sort=False).std(ddof=1).reindex(out.index)
         out[f"{gap.name}_seed_std"] = spread.where(out[f"{gap.name}_seed_mean"].notna())
-        apart = side_by_side([signed(b.cells, gap.metrics, b.retrains) for b in blocks.values()])
+        apart = side_by_side([signed(b.cells, gap.metrics, b.targets) for b in blocks.values()])
         competing = out.index[mean.rows["competes"] & out[gap.name].notna()]
         fits = [fit_variances(b.numbers, b.rows["seeds"], columns) for b in blocks.values()]
         ranks = rank_texts({row: apart[row] for row in competing}, gap_fits(fits, gap.metrics))
@@ -132,6 +132,7 @@ def _legend(summary: ClassSummary, names: Sequence[str], look: Look) -> list[str
         lines = [
             legend.cell(mean, look.compact or look.brief, look.brief),
             *legend.ranks(mean, names),
+            *legend.own(mean, names),
             *legend.avg_gaps(mean, [g for g in mean.columns.gaps if g.name in names]),
             *_first([[] if look.compact else legend.between(b, names) for b in summary.blocks.values()]),
             *_first([legend.at_chance(block, names) for block in summary.blocks.values()]),
@@ -157,7 +158,7 @@ def _without_numbers(summary: ClassSummary) -> list[str]:
     """Why rows have no numbers, once for all the classes in which that is the same."""
     where: dict[tuple[str, str, str], list[str]] = {}
     for label, block in summary.blocks.items():
-        for row, line in block.rows[block.rows["status"] != Status.OK].iterrows():
+        for row, line in legend.without_numbers(block).iterrows():
             where.setdefault((str(row), line["status"], line["reason"]), []).append(label)
     lines = []
     for (row, status, reason), labels in where.items():

@@ -15,7 +15,6 @@ from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.statistics import FEWEST_SEEDS, LEVEL, Paired, holm, paired_differences, smallest_p
 from mubench.reporting.summary import Summary
-from mubench.reporting.target import compared_with
 from mubench.reporting.uncertainty import fit_variances
 
 _COLUMNS = (
@@ -51,7 +50,9 @@ def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
         found: dict[str, Paired] = {}
         for row in rows:
             values = by_seed[row][column.name].astype(float)
-            targets = compared_with(row, summary.retrains)
+            targets = summary.targets.of(row)
+            if summary.rows.loc[row, "role"] == "aside" or not by_seed.keys() >= {*targets}:
+                continue
             target = pd.concat([by_seed[r][column.name].astype(float) for r in targets], axis=1).mean(axis=1)
             if [row] == targets or not values.index.isin(target.index).all():
                 continue

@@ -48,7 +48,7 @@ class Replicate:
         """The methods that compete in a summary."""
         rows, numbers = summary.rows, summary.numbers[gap.name]
         methods = [str(m) for m in rows.index[rows["competes"]]]
-        apart = signed(summary.cells, gap.metrics, summary.retrains)
+        apart = signed(summary.cells, gap.metrics, summary.targets)
         errors = {m: jackknife(apart[m].to_numpy(np.float64)) for m in methods}
         (original,) = numbers[rows["role"] == "baseline"].to_list() or [math.nan]
         return cls(

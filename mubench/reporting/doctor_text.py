@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mubench.planning.rows import Status
 from mubench.reporting.doctor import RANKS, SIGNAL, Diagnosis
 from mubench.reporting.floor_check import WANTED, FloorCheck
 from mubench.reporting.summary import Summary
@@ -76,6 +77,8 @@ def rows_left_out(summaries: Mapping[str, Summary], methods: Collection[str]) ->
         for row in rows.index[rows["role"] == "method"]:
             if str(row) not in methods and not rows.loc[row, "competes"]:
                 status = "changed no weight" if rows.loc[row, "idle"] else rows.loc[row, "status"]
+                if status == Status.OK:
+                    status = f"compared with its own {summary.reference}"
                 why.setdefault(str(row), f"{row} ({status}, {name})")
     return [f"Left out: {'; '.join(why.values())}."] if why else []
 

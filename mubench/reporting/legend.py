@@ -36,12 +36,19 @@ def legend(summary: Summary, names: Sequence[str], compact: bool = False, brief:
         ]
     if "rte" in names and ok["rte_shared"].any():
         lines.append("* slowed down by other work on the machine while it was timed: RTE is an upper bound.")
-    lines += [*merged(summary.cells), *idle(summary)]
+    lines += [*own(summary, names), *merged(summary.cells), *idle(summary)]
     if summary.rows.loc[name, "status"] != Status.OK:
         lines.append(f"{name} has no numbers, so nothing can be compared with it: no gaps are shown.")
-    bad = summary.rows[summary.rows["status"] != Status.OK]
+    bad = without_numbers(summary)
     lines += [clipped(f"{row}: {bad.loc[row, 'status']}. {bad.loc[row, 'reason']}") for row in bad.index]
     return lines
+
+
+def without_numbers(summary: Summary) -> pd.DataFrame:
+    """The rows that have none; those that no table prints only where they have a reason of their own."""
+    bad = summary.rows[summary.rows["status"] != Status.OK]
+    aside = bad["role"] == "aside"
+    return bad[~aside | ~bad["reason"].isin(bad["reason"][~aside])]
 
 
 def clipped(text: str) -> str:
@@ -108,6 +115,26 @@ def between(summary: Summary, names: Sequence[str]) -> list[str]:
         "In square brackets: the 95 % interval of an Avg. Gap, from the spread over the seeds and the error "
         "of the attack's fit."
     ]
+
+
+def own(summary: Summary, names: Sequence[str]) -> list[str]:
+    """The rows that are compared with a Retrain of their own, and its numbers in these columns."""
+    lines, titles = [], summary.columns.titles()
+    for row in summary.ok.index.intersection(list(summary.targets.own)):
+        target = summary.targets.own[row]
+        values, about = summary.numbers.loc[target], summary.rows.loc[target]
+        told = ", ".join(
+            f"{titles[m]} {values[m]:.2f}"
+            for m in summary.columns.names
+            if m in names and pd.notna(values[m])
+        )
+        what = told or f"{about['status']}. {about['reason']}"
+        time = " RTE is its deletion alone, as a share of that Retrain's." * ("rte" in names)
+        lines.append(
+            f"{row}: its original is of its own kind, so it is compared with that kind trained without the "
+            f"forget set, and has no rank. {target}: {what.rstrip('.')}.{time}"
+        )
+    return lines
 
 
 def at_chance(summary: Summary, names: Sequence[str]) -> list[str]:

@@ -14,7 +14,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -33,16 +35,25 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class ManifestRow(BaseModel):
-    """A row of the table: its cells' keys by seed, or a status and the reason why there are none."""
+    """A row of the table: its cells' keys by seed, or a status and the reason why there are none.
+
+    target: the row that it is compared with, where that is not the table's reference but its own Retrain.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, from_attributes=True)
 
     name: Annotated[Line, Field(min_length=1)]
-    role: Literal["reference", "baseline", "floor", "method"]
+    role: Literal["reference", "baseline", "floor", "method", "aside"]
     keys: dict[Seed, Key] = {}
     status: Literal["", "FAILED", "missing", "skipped"] = ""
     reason: Line = ""
     parameters: dict[str, Any] = {}
+    target: Line = ""
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A target that there is not is no fact: manifests that were written before it stay the same."""
+        return {key: value for key, value in plain(self).items() if (key, value) != ("target", "")}
 
     @model_validator(mode="after")
     def _cells_or_reason(self) -> Self:
@@ -58,6 +69,8 @@ def _check_table(rows: list[ManifestRow]) -> None:
     names = Counter(row.name for row in rows)
     if twice := [name for name, count in names.items() if count > 1]:
         raise ValueError(f"two rows are called {twice[0]!r}")
+    if lost := [row.target for row in rows if row.target and row.target not in names]:
+        raise ValueError(f"a row is compared with {lost[0]!r}, which is not there")
 
 
 class Manifest(BaseModel):
@@ -154,7 +167,7 @@ def manifest_rows(rows: Iterable[Any]) -> list[ManifestRow]:
     found = []
     for row in rows:
         facts = asdict(row) | {"role": str(row.role), "status": str(row.status)}
-        del facts["composition"]
+        del facts["composition"], facts["own"]
         facts["parameters"] |= row.composition.shown
         found.append(ManifestRow.model_validate(facts))
     return found

@@ -86,12 +86,12 @@ def _part_times(summary: Summary | ClassSummary, rows: Sequence[str]) -> None:
 def write_tables(report: Report, out: Path) -> list[Path]:
     """Write the tables and cells.csv, each file whole; returns their paths."""
     summary, table = report.summary, report.table
-    single = isinstance(summary, Summary)
+    numbers = summary.table.reset_index() if isinstance(summary, Summary) else summary.numbers
     texts = {
         "table.md": formats.markdown(table),
         "table.tex": formats.latex(table),
         "table-standalone.tex": formats.latex_standalone(table),
-        "table.csv": formats.csv(summary.numbers.reset_index() if single else summary.numbers),
+        "table.csv": formats.csv(numbers),
         "cells.csv": formats.csv(summary.cells.astype({"seed": "Int64"})),
         "differences.csv": formats.csv(report.differences),
     }

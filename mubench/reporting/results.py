@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mubench.api.method import SetSeen
 from mubench.errors import UsageError
 from mubench.planning.plan import Block, Plan
 from mubench.planning.rows import TableRow
@@ -43,6 +44,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
         *_tuning_note(suite, first.rows, overrides.get("set", ())),
         *(words for variant in suite.variants if (words := variant.words)),
+        *_validation_note(plan),
         *suite.notes,
     ]
     rows = {block.label: manifest_rows(block.rows) for block in plan.blocks}
@@ -92,6 +94,13 @@ def _tuning_note(suite: Suite, rows: Sequence[TableRow], changes: Sequence[str])
         elif row.role == "method" and not suite.methods.get(row.name):
             untuned.append(row.name)
     return [f"Hyper-parameters: {suite.tuning}" + (f" Not tuned: {', '.join(untuned)}." if untuned else "")]
+
+
+def _validation_note(plan: Plan) -> list[str]:
+    """Which rows read validation images, which the others do not."""
+    read = {c.key for c in plan.cells if c.spec and SetSeen.VAL in c.composition.sees(c.spec)}
+    rows = [row.name for row in plan.blocks[0].rows if read & {*row.keys.values()}]
+    return [f"Reads validation images too: {', '.join(rows)}."] if rows else []
 
 
 def _legacy_note(plan: Plan, parts: Partition) -> list[str]:

@@ -17,7 +17,7 @@ from mubench.reporting.columns import Columns, installed
 from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 from mubench.reporting.ranking import rank_texts
 from mubench.reporting.statistics import FEWEST_SEEDS
-from mubench.reporting.target import aims, signed
+from mubench.reporting.target import Targets, aims, signed
 from mubench.reporting.uncertainty import at_chance, fit_variances, gap_fits, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
@@ -28,11 +28,11 @@ WORST = (Status.FAILED, Status.MISSING, Status.SKIPPED, Status.OK)
 class Summary:
     """All that a table and its pictures say about some cells.
 
-    columns: the metrics that are shown. reference: the row with that role. retrains: it and the further
-    Retrains that are ok; rows are compared with the reference or, if there are three Retrains or more,
-    with their mean. cells: the cells, with their own Avg. Gaps, NaN where there is none.
-    rows: what each row is, by method in table order; see `summarise_rows`.
-    numbers: the numbers of each row, by method; with the name in front, the columns of table.csv.
+    columns: the metrics that are shown. reference: the row with that role. targets: what rows are compared
+    with; its `retrains` are the reference and the further Retrains that are ok. cells: the cells, with their
+    own Avg. Gaps, NaN where there is none. rows: what each row is, by method in table order; see
+    `summarise_rows`. numbers: the numbers of each row, by method; with the name in front, the columns of
+    table.csv. Rows with the role "aside" are among them, and not printed.
     bands: the noise floor's band in points, by Avg. Gap; see `floor_bands`.
     """
 
@@ -42,7 +42,12 @@ class Summary:
     rows: pd.DataFrame
     numbers: pd.DataFrame
     bands: Mapping[str, float]
-    retrains: tuple[str, ...] = ()
+    targets: Targets
+
+    @property
+    def retrains(self) -> tuple[str, ...]:
+        """The reference and the further Retrains that are ok."""
+        return self.targets.retrains
 
     @property
     def target(self) -> str:
@@ -51,9 +56,14 @@ class Summary:
         return f"the mean of {count} {self.reference}s" if count >= ENOUGH else self.reference
 
     @property
+    def table(self) -> pd.DataFrame:
+        """The numbers of the rows that the table prints."""
+        return self.numbers[self.rows["role"].reindex(self.numbers.index) != "aside"]
+
+    @property
     def ok(self) -> pd.DataFrame:
-        """The rows that have numbers."""
-        return self.rows[self.rows["status"] == Status.OK]
+        """The rows of the table that have numbers."""
+        return self.rows[(self.rows["status"] == Status.OK) & (self.rows["role"] != "aside")]
 
     @property
     def best(self) -> frozenset[str]:
@@ -83,11 +93,11 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
     rows, target = summarise_rows(cells), find_reference(cells)
     ok = rows["status"] == Status.OK
     further = rows.index[ok & (rows["role"] == "floor")]
-    retrains = (target, *(map(str, further) if ok[target] else ()))
-    seeds = _with_gaps(cells, shown, retrains)
+    targets = Targets((target, *(map(str, further) if ok[target] else ())), own_targets(cells))
+    seeds = _with_gaps(cells, shown, targets)
     whole = seeds[seeds["method"].isin(rows.index[ok])]
     mean, std = _moments(whole, [*shown.names, "rte"], rows.index)
-    target_means = aims(mean, retrains)
+    target_means = aims(mean, targets)
     difference = (mean - target_means).abs()
     means, aimed = (
         dict(zip(rows.index, _records(frame, shown), strict=True)) for frame in (mean, target_means)
@@ -99,7 +109,7 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
         out[m], out[f"{m}_std"], out[f"{m}_gap"] = mean[m], std[m], difference[m]
         out[f"{m}_se"] = errors[m]
     fits = fit_variances(out, rows["seeds"], shown)
-    between = intervals(whole, fits, shown, retrains)
+    between = intervals(whole, fits, shown, targets)
     for gap in shown.gaps:
         known = difference[list(gap.metrics)].notna().all(axis=1)
         out[gap.name] = [
@@ -112,11 +122,13 @@ def summarise(cells: pd.DataFrame, columns: Columns | None = None) -> Summary:
         seed_mean, seed_std = _moments(whole, [gap.name], rows.index)
         out[f"{gap.name}_seed_mean"], out[f"{gap.name}_seed_std"] = seed_mean[gap.name], seed_std[gap.name]
         competing = out.index[rows["competes"] & out[gap.name].notna()]
-        apart = signed(whole, gap.metrics, retrains)
+        apart = signed(whole, gap.metrics, targets)
         ranks = rank_texts({row: apart[row] for row in competing}, gap_fits([fits], gap.metrics))
         out["rank"] = pd.Series(ranks, out.index, dtype=object)
-    out["rte"], out["rte_std"], out["rte_ratio"] = mean["rte"], std["rte"], mean["rte"] / mean["rte"][target]
-    return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown, retrains), retrains)
+    out["rte"], out["rte_std"] = mean["rte"], std["rte"]
+    beside = [targets.own.get(str(row), target) for row in out.index]
+    out["rte_ratio"] = mean["rte"] / mean["rte"].reindex(beside).array
+    return Summary(shown, target, seeds, rows, out, _floor_bands(whole, shown, targets.retrains), targets)
 
 
 def shown_columns(cells: pd.DataFrame, columns: Columns) -> Columns:
@@ -130,7 +142,7 @@ def summarise_rows(cells: pd.DataFrame) -> pd.DataFrame:
 
     Columns: role, status, reason ("" if ok), seeds (how many), rte_shared (any seed was slowed down by
     other work), idle (a method that changed no weight at any seed), competes (a method that is
-    ok and not idle).
+    ok, not idle, and compared with what the others are).
     """
     by = cells.groupby("method", sort=False)
     rank = cells["status"].map(WORST.index).groupby(cells["method"], sort=False).min()
@@ -142,8 +154,17 @@ def summarise_rows(cells: pd.DataFrame) -> pd.DataFrame:
     method = rows["role"] == "method"
     unchanged = cells["changed"].eq(0) if "changed" in cells else cells["status"].eq("")
     rows["idle"] = method & unchanged.groupby(cells["method"], sort=False).all()
-    rows["competes"] = method & (rows["status"] == Status.OK) & ~rows["idle"]
+    alike = ~rows.index.isin(list(own_targets(cells)))
+    rows["competes"] = method & (rows["status"] == Status.OK) & ~rows["idle"] & alike
     return rows
+
+
+def own_targets(cells: pd.DataFrame) -> dict[str, str]:
+    """Row -> the row that it is compared with, for those that have a Retrain of their own."""
+    if "target" not in cells:
+        return {}
+    named = cells[cells["target"].fillna("") != ""]
+    return {str(row): str(target) for row, target in zip(named["method"], named["target"], strict=True)}
 
 
 def _reason(group: pd.DataFrame, status: str) -> str:
@@ -164,15 +185,15 @@ def find_reference(cells: pd.DataFrame) -> str:
     return names[0]
 
 
-def _with_gaps(cells: pd.DataFrame, columns: Columns, retrains: Sequence[str]) -> pd.DataFrame:
+def _with_gaps(cells: pd.DataFrame, columns: Columns, targets: Targets) -> pd.DataFrame:
     """The cells with their own Avg. Gaps in points, seed by seed."""
     out = cells.assign(**dict.fromkeys((gap.name for gap in columns.gaps), math.nan))
     names = list(columns.names)
     for _, group in cells[cells["status"] == Status.OK].groupby("seed"):
         means = group.set_index("method")[names].astype(float)
-        if not set(retrains) <= set(means.index):
+        if not set(targets.retrains) <= set(means.index):
             continue
-        aimed = _records(aims(means, retrains), columns)
+        aimed = _records(aims(means, targets), columns)
         pairs = list(zip(_records(means, columns), aimed, strict=True))
         for gap in columns.gaps:
             out.loc[group.index, gap.name] = [avg_gap(mine, aim, gap.metrics) for mine, aim in pairs]

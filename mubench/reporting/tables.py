@@ -106,7 +106,7 @@ def is_ranked(summary: Summary) -> bool:
 
 def body(summary: Summary, names: Sequence[str], look: Look) -> list[tuple[TextCell, ...]]:
     """The rows of a table or a block: the method's name and these columns."""
-    numbers = summary.numbers
+    numbers = summary.table
     compared = {c.name for c in summary.columns.metrics if c.better == "reference"}
     decisive = {"rank", *(gap.name for gap in summary.columns.gaps[:1])}
     lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -10,22 +11,37 @@ from mubench.planning.rows import Status
 from mubench.reporting.gap import ENOUGH
 
 
-def compared_with(row: str, retrains: Sequence[str]) -> list[str]:
-    """The Retrains with whose mean a row is compared: the first alone or, if there are enough, all others."""
-    return [name for name in retrains if name != row] if len(retrains) >= ENOUGH else list(retrains[:1])
+@dataclass(frozen=True)
+class Targets:
+    """What the rows are compared with.
+
+    retrains: the reference and the further Retrains. own: row -> the row of its own Retrain, for methods
+    whose original is of another kind.
+    """
+
+    retrains: tuple[str, ...]
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, row: str) -> list[str]:
+        """The Retrains with whose mean it is compared: the first alone, or if there are enough all others."""
+        if row in self.own:
+            return [self.own[row]]
+        if len(self.retrains) < ENOUGH:
+            return list(self.retrains[:1])
+        return [name for name in self.retrains if name != row]
 
 
-def aims(means: pd.DataFrame, retrains: Sequence[str]) -> pd.DataFrame:
+def aims(means: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     """What each row's means are compared with: those of the first Retrain, or the mean of all if enough.
 
     One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
     """
-    targets = [tuple(compared_with(str(row), retrains)) for row in means.index]
-    of = {some: means.loc[list(some)].mean(skipna=False) for some in dict.fromkeys(targets)}
-    return pd.DataFrame([of[some] for some in targets], index=means.index)
+    chosen = [tuple(targets.of(str(row))) for row in means.index]
+    of = {some: means.reindex(list(some)).mean(skipna=False) for some in dict.fromkeys(chosen)}
+    return pd.DataFrame([of[some] for some in chosen], index=means.index)
 
 
-def signed(cells: pd.DataFrame, names: Sequence[str], retrains: Sequence[str]) -> dict[str, pd.DataFrame]:
+def signed(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> dict[str, pd.DataFrame]:
     """Row -> its signed differences from what it is compared with, a line per seed, a column per name.
 
     In the units of these columns of the cells. Seeds at which a number or a Retrain is missing are left out.
@@ -33,8 +49,8 @@ def signed(cells: pd.DataFrame, names: Sequence[str], retrains: Sequence[str]) -
     parts = {}
     for seed, group in cells[cells["status"] == Status.OK].groupby("seed"):
         values = group.set_index("method")[list(names)].astype(float)
-        if set(retrains) <= set(values.index):
-            parts[seed] = values - aims(values, retrains)
+        if set(targets.retrains) <= set(values.index):
+            parts[seed] = values - aims(values, targets)
     if not parts:
         return {}
     every = pd.concat(parts, names=["seed"]).dropna()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mubench.reporting.columns import Columns
 from mubench.reporting.intervals import Interval, gap_interval
 from mubench.reporting.statistics import FEWEST_SEEDS
-from mubench.reporting.target import compared_with
+from mubench.reporting.target import Targets
 
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -53,11 +53,11 @@ def gap_fits(fits: Sequence[pd.DataFrame], names: Sequence[str]) -> dict[str, fl
 
 
 def intervals(
-    whole: pd.DataFrame, fits: pd.DataFrame, columns: Columns, retrains: Sequence[str]
+    whole: pd.DataFrame, fits: pd.DataFrame, columns: Columns, targets: Targets
 ) -> Mapping[str, list[Interval]]:
     """The interval of every Avg. Gap, in the order of the rows; see `gap_interval`.
 
-    The differences are those of `compared_with`, seed by seed. fits: see `fit_variances`.
+    The differences are those of `Targets`, seed by seed. fits: see `fit_variances`.
     """
     names = list(columns.names)
     by_seed = {
@@ -66,15 +66,15 @@ def intervals(
     }
     found: dict[str, list[Interval]] = {gap.name: [] for gap in columns.gaps}
     for row in map(str, fits.index):
-        targets = compared_with(row, retrains)
-        known = row in by_seed and targets != [row] and by_seed.keys() >= set(targets)
+        chosen = targets.of(row)
+        known = row in by_seed and chosen != [row] and by_seed.keys() >= set(chosen)
         if known:
-            aims = [by_seed[name].reindex(by_seed[row].index).to_numpy() for name in targets]
+            aims = [by_seed[name].reindex(by_seed[row].index).to_numpy() for name in chosen]
             apart = by_seed[row].to_numpy() - np.mean(aims, axis=0)
-            added = fits.loc[row].to_numpy() + fits.loc[targets].to_numpy().mean(axis=0) / len(targets)
+            added = fits.loc[row].to_numpy() + fits.loc[chosen].to_numpy().mean(axis=0) / len(chosen)
         for gap in columns.gaps:
-            chosen = [names.index(name) for name in gap.metrics]
-            found[gap.name].append(_interval(apart[:, chosen], added[chosen]) if known else _UNKNOWN)
+            at = [names.index(name) for name in gap.metrics]
+            found[gap.name].append(_interval(apart[:, at], added[at]) if known else _UNKNOWN)
     return found
 
 

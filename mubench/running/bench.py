@@ -101,9 +101,10 @@ class Bench:
         """(images, labels) of the sets of a split, by name."""
         return {name: self.take(getattr(split, name)) for name in names}
 
-    def fresh(self, seed: int, stream: str) -> Classifier:
-        """A newly initialised model on the device, in train mode."""
-        rng = torch.Generator().manual_seed(stream_seed(seed, stream, "init"))
+    def fresh(self, seed: int, stream: str, number: int = 0) -> Classifier:
+        """A newly initialised model on the device, in train mode; each number has weights of its own."""
+        names = (stream, "init", *([str(number)] if number else []))
+        rng = torch.Generator().manual_seed(stream_seed(seed, *names))
         mean, std = torch.from_numpy(self.data.mean.copy()), torch.from_numpy(self.data.std.copy())
         model = build(self.setting.model, len(self.classes), mean, std, rng).to(self.device)
         if self.setting.precision == "bf16":

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from mubench.api.classifier import Classifier
 from mubench.api.cost import Ledger
-from mubench.api.method import MethodSpec
+from mubench.api.method import MethodSpec, Role
 from mubench.api.training import Step, cross_entropy_loss, train
 from mubench.discovery.source import source_digest
 from mubench.planning.cell import Cell, Stream
@@ -33,6 +34,7 @@ from mubench.running.evaluate import (
     unlearned_model,
     weights_of,
 )
+from mubench.running.own import count_into, own_training, put_together
 from mubench.running.parts import Parts
 from mubench.running.pulse import Beat
 from mubench.running.task import make_set, make_task, streams
@@ -49,6 +51,7 @@ def run(cell: Cell, store: Store, jobs: int = 1, pulse: Path | None = None) -> N
     """
     start = perf_counter()
     _set_process_state(cell)
+    _check_sources(cell)
     bench = Bench(cell.setting, store)
     spec = cell.spec
     ledger = Ledger(on_epoch=Beat(pulse, cell.key) if pulse else None)
@@ -90,15 +93,28 @@ def _warm_up(bench: Bench, model: Classifier, images: Tensor, labels: Tensor) ->
     model.load_state_dict(state)
 
 
-def _start(cell: Cell, bench: Bench, store: Store) -> Classifier:
+def _start(cell: Cell, bench: Bench, store: Store) -> nn.Module:
     """The original that a method starts from; for the reference, which starts anew, an untrained model."""
     model = bench.fresh(cell.seed, Stream.ORIGINAL)
     if cell.original:
         record = store.get(cell.original)
         if record is None:
             raise RuntimeError("the original model is not in the store")
-        model.load_state_dict(load_file(record.weights))
+        weights = load_file(record.weights, device=str(bench.device))
+        if cell.own:
+            empty = own_training(cell, bench, bench.data.partition.seen[:0], "train", Ledger())
+            return put_together(empty, weights)
+        model.load_state_dict(weights)
     return model
+
+
+def _check_sources(cell: Cell) -> None:
+    """RuntimeError if a plugin's file is not what the cell's key was made for."""
+    for spec in cell.specs:
+        if source_digest(Path(spec.path)) != spec.source:
+            raise RuntimeError(
+                f"{spec.path}, or a module it imports, has changed since this run was planned; start it again"
+            )
 
 
 def _facts(cell: Cell, bench: Bench, seconds: float, measured: Timed, ledger: Ledger) -> dict[str, Any]:
@@ -119,22 +135,28 @@ def _facts(cell: Cell, bench: Bench, seconds: float, measured: Timed, ledger: Le
     }
 
 
-def _run_original(cell: Cell, bench: Bench, store: Store, jobs: int, ledger: Ledger) -> float:
+def _run_original(cell: Cell, bench: Bench, store: Store, jobs: int, ledger: Ledger) -> float | None:
     """Train the original on forget and retain together (not if legacy); no forget set is involved.
 
-    Returns the images trained on a second.
+    Returns the images trained on a second, if it trains by the recipe.
     """
-    data, names = bench.take(bench.data.partition.seen), streams(cell.seed, cell.stream)
+    seen = bench.data.partition.seen
+    data, names = bench.take(seen), streams(cell.seed, cell.stream)
     images = make_set("train", data, names, ledger, **_batches(bench))
     model = bench.fresh(cell.seed, cell.stream)
     model.ledger = ledger
     _warm_up(bench, model, *data)
-    measured = timed(lambda: train(model, images, cell.setting.recipe), bench.device, jobs)
-    facts = _facts(cell, bench, measured.seconds, measured, ledger)
-    unlearned_model(None, model)
-    check_logits(predict(model, data[0])[0], len(bench.classes), "on the training images")
-    store.put(cell.key, {"method": None, **facts, "notes": {}}, {}, weights_of(model))
-    return ledger.backward / measured.seconds
+    own = own_training(cell, bench, seen, "train", ledger) if cell.own else None
+    work = own or partial(train, model, images, cell.setting.recipe)
+    measured = timed(work, bench.device, jobs)
+    seconds = measured.seconds - (own.aside_seconds if own else 0)
+    facts = _facts(cell, bench, seconds, measured, ledger)
+    trained = unlearned_model(measured.result, model)
+    check_logits(predict(trained, data[0])[0], len(bench.classes), "on the training images")
+    about = {"method": None, **facts, "notes": as_json(own.notes) if own else {}}
+    about |= {"own": cell.own.about} if cell.own else {}
+    store.put(cell.key, about, {}, weights_of(trained))
+    return None if own else ledger.backward / measured.seconds
 
 
 def _batches(bench: Bench) -> Mapping[str, Any]:
@@ -148,43 +170,42 @@ def _run_method(
     split = bench.split(cell.seed)
     if split.digest != cell.split:
         raise RuntimeError("the images to forget have changed since this run was planned; start it again")
-    for one in (spec, *(part.spec for part in cell.composition.parts.values())):
-        if source_digest(Path(one.path)) != one.source:
-            raise RuntimeError(
-                f"{one.path}, or a module it imports, has changed since this run was planned; start it again"
-            )
     model = _start(cell, bench, store)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    model.ledger = ledger
+    count_into(model, ledger)
     sees = cell.composition.sees(spec)
     task = make_task(
         replace(spec, sees=sees),
         bench.sets(split, sees),
         streams(cell.seed, cell.stream),
-        lambda: bench.fresh(cell.seed, cell.stream),
+        lambda number: bench.fresh(cell.seed, cell.stream, number),
         num_classes=len(bench.classes),
         device=bench.device,
         recipe=cell.setting.recipe,
         ledger=ledger,
+        ids={name: torch.from_numpy(getattr(split, name)) for name in sees},
         **_batches(bench),
     )
-    parts = Parts(cell, spec, task)
+    retrains = cell.own and spec.role is Role.REFERENCE
+    work = own_training(cell, bench, split.retain, "retain", ledger) if retrains else Parts(cell, spec, task)
+    warm = model if isinstance(model, Classifier) else bench.fresh(cell.seed, cell.stream)
     for name in ("retain", *(set(sees) - {"retain"} if cell.setting.compile else ())):
-        _warm_up(bench, model, *bench.take(getattr(split, name)))
-    measured = timed(lambda: parts(model), bench.device, jobs)
-    seconds = measured.seconds - parts.aside_seconds
+        _warm_up(bench, warm, *bench.take(getattr(split, name)))
+    measured = timed(lambda: work(model), bench.device, jobs)
+    seconds = measured.seconds - work.aside_seconds
     facts = _facts(cell, bench, seconds, measured, ledger)
     unlearned = unlearned_model(measured.result, model)
     about = {
         "method": spec.name,
         "parameters": cell.parameters,
         **cell.composition.about,
+        **({"own": cell.own.about} if cell.own else {}),
         **facts,
         "original": cell.original,
         "forgotten": split.forgotten,
         "split": split.manifest(),
         "changed": share_changed(weights, unlearned),
-        "notes": as_json(parts.notes),
+        "notes": as_json(work.notes),
     }
     store.put(cell.key, about, evaluate(bench, unlearned, split))
-    return ledger.backward / seconds if spec.role == "reference" else None
+    return ledger.backward / seconds if spec.role is Role.REFERENCE and not cell.own else None

@@ -13,31 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mubench.api.classifier import Classifier, initialise
 from mubench.api.cost import Ledger
-from mubench.api.images import Augmentation
 from mubench.api.method import MethodSpec
-from mubench.api.recipe import Recipe
 from mubench.api.spec import specs_of
 from mubench.discovery.find import load_function
 from mubench.errors import UsageError
+from mubench.planning.cell import Own
 from mubench.running.evaluate import as_json, check_logits, predict, unlearned_model
 from mubench.running.global_state import current_settings, fresh_state, global_states
-from mubench.running.task import generator, make_task, streams
-
-CLASSES = 3
-IMAGES = 24
-
-
-def _forget_set(scenario: str, labels: Tensor, classes: int) -> Tensor:
-    """Which of the images are to be forgotten, as booleans."""
-    place = torch.arange(len(labels))
-    if scenario == "class":
-        return labels == classes - 1
-    if scenario == "indices":
-        return place < 5
-    # with many classes, some images of each, not all of some
-    return (place + (place // classes if classes > CLASSES else 0)) % 4 == 1
+from mubench.running.made_up import CLASSES, IMAGES, MadeUp
+from mubench.running.own import OwnTraining, count_into, put_together, trained_alone
 
 
 class ContractError(AssertionError):
@@ -74,20 +59,6 @@ def differing(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> list[str]
     ]
 
 
-_SEEDS = streams(0, "contract")
-
-
-def _model(stream: str, ledger: Ledger, classes: int = CLASSES) -> Classifier:
-    """One convolution with BatchNorm and a head, on images of 8 x 8 grey pixels."""
-    layers = nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(4)
-    model = Classifier(
-        nn.Sequential(*layers, nn.Flatten()), 24, classes, torch.tensor([0.5]), torch.tensor([0.3])
-    )
-    initialise(model, generator(_SEEDS(stream)))
-    model.ledger = ledger
-    return model.train()
-
-
 def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
@@ -114,30 +85,12 @@ class Trial:
         **changed: Any,
     ) -> Trace:
         """Run once under the global random seed `seed`."""
-        ledger, labels = Ledger(), torch.arange(images) % classes
-        pixels = torch.randint(
-            0, 176, (images, 1, 8, 8), generator=generator(_SEEDS("pixels")), dtype=torch.uint8
-        )
-        pixels += 40 * (labels % CLASSES).to(torch.uint8)[:, None, None, None]
-        forget = _forget_set(scenario, labels, classes)
-        rows = {"forget": forget, "retain": ~forget}
-        data = {name: (pixels[at], labels[at]) for name, at in rows.items()}
-        untouched = {name: (images.clone(), labels.clone()) for name, (images, labels) in data.items()}
-        task = make_task(
-            self.spec,
-            data,
-            _SEEDS,
-            lambda: _model("fresh", ledger, classes),
-            num_classes=classes,
-            device=torch.device("cpu"),
-            batch_size=batch_size,
-            augmentation=Augmentation(padding=1, flip=True),
-            recipe=Recipe(epochs=2, milestones=[1]),
-            ledger=ledger,
-        )
+        made, ledger = MadeUp(scenario, batch_size, classes, images), Ledger()
+        task = made.task(self.spec, ledger)
         where = f"in scenario {scenario!r}, batches of {batch_size}"
         with fresh_state(seed):
-            model = _model("original", ledger, classes)
+            model = self._own_original(made, where, changed) or made.original(ledger)
+            count_into(model, ledger)
             before = _weights(model)
             torch.manual_seed(seed)
             settings = current_settings()
@@ -153,7 +106,7 @@ class Trial:
         used = Ledger(dict(ledger.reads), ledger.forward, ledger.backward)
         try:
             unlearned = unlearned_model(result, model)
-            check_logits(predict(unlearned, pixels)[0], classes, "on the task's images")
+            check_logits(predict(unlearned, made.pixels)[0], classes, "on the task's images")
         except (TypeError, ValueError, FloatingPointError) as error:
             rule = "finite" if isinstance(error, FloatingPointError) else "logits"
             raise self.fail(rule, f"leaves no usable model ({where}): {error}", error) from error
@@ -161,10 +114,35 @@ class Trial:
             as_json(task.notes)
         except TypeError as error:
             raise self.fail("notes", f"logs what a record cannot keep ({where}): {error}", error) from error
-        for name, tensors in data.items():
-            if not all(torch.equal(a, b) for a, b in zip(tensors, untouched[name], strict=True)):
-                raise self.fail("data", f"changed the images or labels of the {name} set ({where})")
+        for name in made.changed:
+            raise self.fail("data", f"changed the images or labels of the {name} set ({where})")
         return Trace(before, _weights(unlearned), used, left, states)
+
+    def _own_original(self, made: MadeUp, where: str, changed: Mapping[str, Any]) -> nn.Module | None:
+        """The original of the method's own kind, if it declares one, put together again from its weights."""
+        own = Own.of(self.spec, {**self.parameters, **changed})
+        if own is None:
+            return None
+
+        def training(count: int | None = None) -> OwnTraining:
+            task = made.task(trained_alone(own.spec), Ledger(), "own original", count)
+            return OwnTraining(self.function, own, task)
+
+        try:
+            trained = training()()
+            logits = predict(trained, made.pixels)[0]
+            check_logits(logits, made.classes, "on the task's images")
+            again = put_together(training(0), trained.state_dict())
+        except Exception as error:
+            said = f"trains no usable original of its own ({where}): {type(error).__name__}: {error}"
+            raise self.fail("original", said, error) from error
+        if not torch.equal(predict(again, made.pixels)[0], logits):
+            raise self.fail(
+                "original",
+                f"has an original that gives other logits when put together from its weights ({where}): "
+                "keep what it needs in parameters and buffers",
+            )
+        return again
 
 
 def _check_declaration(trial: Trial) -> None:

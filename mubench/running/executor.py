@@ -71,7 +71,7 @@ class _Run:
         while (cell := self._next(worker)) is not None:
             started = time.perf_counter()
             reply = worker.run(cell)
-            if reply.status is Status.DIED and cell.spec is None and not self.queue.stopped:
+            if reply.status is Status.DIED and not cell.specs and not self.queue.stopped:
                 reply = worker.run(cell)  # all rows of its seed need it, and its code is not a plugin's
             if self.queue.stopped:
                 return

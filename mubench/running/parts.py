@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from mubench.api.classifier import Classifier
 from mubench.api.mask import MaskSpec
 from mubench.api.method import MethodSpec
 from mubench.api.row_mask import RowMask, take_off
@@ -42,7 +41,7 @@ class Parts:
         self._mask = _Part(mask.spec, mask.parameters, task) if mask else None
         self._then = _Part(then.spec, then.parameters, task) if then else None
 
-    def __call__(self, model: Classifier) -> Any:
+    def __call__(self, model: nn.Module) -> Any:
         """What is timed; returns what the last method returned or, if that is nothing, left."""
         laid = self._lay(self._mask, model) if self._mask else None
         result = self._base(model)
@@ -57,7 +56,7 @@ class Parts:
         return unlearned_model(self._then(left), left) if self._then else left
 
     @staticmethod
-    def _lay(mask: _Part, model: Classifier) -> RowMask:
+    def _lay(mask: _Part, model: nn.Module) -> RowMask:
         with mask.task.aside():
             before = {name: value.clone() for name, value in model.state_dict().items()}
         entries = mask(model)

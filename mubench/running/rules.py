@@ -10,7 +10,6 @@ from mubench.api.method import MethodSpec
 from mubench.discovery.find import load_function
 from mubench.errors import one_line
 from mubench.running.contract import (
-    IMAGES,
     ContractError,
     Trace,
     Trial,
@@ -19,6 +18,7 @@ from mubench.running.contract import (
     check_search,
     check_streams,
 )
+from mubench.running.made_up import IMAGES
 
 Status = Literal["pass", "FAIL", "skip", "advice"]
 # Batches that leave one image for the last of `plain()`: of 18 images to retain, of 6 to forget.
@@ -37,6 +37,7 @@ class Verdict:
 
 # What a trial can break -> the rule in words, in the order in which they are printed.
 RULES = {
+    "original": "trains an original of its own from task.train alone, which its weights put together again",
     "runs": "runs to its end in every scenario that it declares",
     "sees": "reads only the sets that it declares",
     "logits": "leaves a model that gives K finite logits for each image",
@@ -62,11 +63,12 @@ def check_rules(spec: MethodSpec) -> list[Verdict]:
     trial = Trial(spec, load_function(spec), spec.bind({}, f"parameters of {spec.name}"))
     failed = {error.rule: one_line(str(error)) for error in _errors(trial)}
     # what stops the method stops every further trial
-    stopped = next(
-        (rule for rule in ("runs", "sees", "logits", "finite", "data", "notes") if rule in failed), ""
-    )
+    fatal = ("original", "runs", "sees", "logits", "finite", "data", "notes")
+    stopped = next((rule for rule in fatal if rule in failed), "")
     verdicts = []
     for rule, words in RULES.items():
+        if rule == "original" and spec.original is None:
+            continue
         if rule in failed:
             verdicts.append(Verdict(words, "FAIL", failed[rule].removeprefix(f"method {spec.name!r} ")))
         elif stopped and rule != "search":
@@ -128,7 +130,7 @@ def advice(spec: MethodSpec) -> Iterator[Verdict]:
             yield Verdict("parameters", "advice", f"the docstring does not mention {', '.join(silent)}")
     if not spec.cite.strip() and spec.role != "baseline":
         yield Verdict("citation", "advice", 'cite="Author et al. 2025" names what the row stands for')
-    if spec.parameters and not spec.search and spec.role == "method":
+    if spec.parameters and not (spec.search or spec.original) and spec.role == "method":
         yield Verdict(
             "search space", "advice", "search={...} lets `mubench tune` find its hyper-parameters, as others'"
         )

@@ -37,10 +37,11 @@ def make_set(
     *,
     batch_size: int,
     augmentation: Augmentation,
+    ids: Tensor | None = None,
 ) -> ImageSet:
     """The image set called `name`; its order and its augmentation each have a stream.
 
-    data: images uint8 (n, C, H, W) and labels int64 (n,).
+    data: images uint8 (n, C, H, W) and labels int64 (n,). ids: their numbers in the dataset.
     """
     images, labels = data
     return ImageSet(
@@ -52,6 +53,7 @@ def make_set(
         order_rng=generator(seeds("order", name)),
         augmentation_rng=generator(seeds("augmentation", name), images.device),
         ledger=ledger,
+        ids=ids,
     )
 
 
@@ -59,7 +61,7 @@ def make_task(
     spec: MethodSpec,
     data: Mapping[str, tuple[Tensor, Tensor]],
     seeds: Streams,
-    fresh: Callable[[], Classifier],
+    fresh: Callable[[int], Classifier],
     *,
     num_classes: int,
     device: torch.device,
@@ -67,18 +69,29 @@ def make_task(
     augmentation: Augmentation,
     recipe: Recipe,
     ledger: Ledger,
+    ids: Mapping[str, Tensor] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Task:
-    """The task of a method on these sets (name -> images uint8, labels); `fresh` makes a new model."""
+    """The task of a method on these sets (name -> images uint8, labels); `fresh` makes a new model by number.
 
-    def counted() -> Classifier:
-        model = fresh()
+    ids: name -> the images' numbers in the dataset. called: name -> what the set is called by its streams and
+    the ledger, where that is another name.
+    """
+
+    def counted(number: int) -> Classifier:
+        model = fresh(number)
         model.ledger = ledger
         return model
 
-    sets = {
-        name: make_set(name, part, seeds, ledger, batch_size=batch_size, augmentation=augmentation)
-        for name, part in data.items()
-    }
+    def made(name: str, part: tuple[Tensor, Tensor]) -> ImageSet:
+        return make_set(
+            *((called or {}).get(name, name), part, seeds, ledger),
+            batch_size=batch_size,
+            augmentation=augmentation,
+            ids=(ids or {}).get(name),
+        )
+
+    sets = {name: made(name, part) for name, part in data.items()}
     return Task(
         spec,
         sets,

@@ -77,8 +77,7 @@ def run_one(
         if interruptible and isinstance(error, KeyboardInterrupt):
             raise
         traceback.print_exc()
-        own = (cell.spec.path, *(p.spec.path for p in cell.composition.parts.values())) if cell.spec else ()
-        reason = explain(error, own)
+        reason = explain(error, tuple(spec.path for spec in cell.specs))
         if type(error).__name__ == "OutOfMemoryError":  # torch's, on the GPU
             reason += f"; lower batch_size (now {cell.setting.batch_size}) or take a smaller model"
         if log is not None:

@@ -25,6 +25,7 @@ from mubench.reporting.manifest import Manifest
 from mubench.reporting.plots.shown import Shown, Width
 from mubench.reporting.render import Report, write_plots, write_tables
 from mubench.reporting.report.markup import element, join
+from mubench.reporting.summary import Summary
 from mubench.reporting.tables import TextCell
 from mubench.storage.store import Store, default_store
 
@@ -50,8 +51,10 @@ class Results:
     @property
     def table(self) -> pd.DataFrame:
         """A line per row: every number of table.csv by its name there, such as ua, ua_std, ua_gap."""
-        numbers = self.report.summary.numbers
-        return numbers.set_index(["class", "method"]) if "class" in numbers else numbers.copy()
+        summary = self.report.summary
+        if isinstance(summary, Summary):
+            return summary.table.copy()
+        return summary.numbers.set_index(["class", "method"])
 
     @property
     def cells(self) -> pd.DataFrame:

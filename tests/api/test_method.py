@@ -87,7 +87,11 @@ BAD = [
     (lambda model, task, **options: 0, {}, "hide parameters"),
     (lambda model, task, *, lr=1.0: 0, {}, "parameter lr needs one of the types"),
     (lambda model, task: 0, {"sees": "test"}, "sees has 'test'; it may hold forget, retain"),
-    (lambda model, task: 0, {"sees": ("forget", "val")}, "sees has 'val'"),
+    (
+        lambda model, task: 0,
+        {"sees": ("forget", "train")},
+        "sees has 'train'; it may hold forget, retain, val",
+    ),
     (lambda model, task: 0, {"role": "oracle"}, "role has 'oracle'"),
     (lambda model, task: 0, {"scenarios": ("random", "all")}, "scenarios has 'all'"),
     (lambda model, task: 0, {"search": {"lr": choice(1)}}, "search names 'lr'"),

@@ -9,7 +9,8 @@ import torch
 
 from mubench.api.method import Scenario
 from mubench.discovery.find import Catalogue, load_function, load_plugin
-from mubench.running.contract import CLASSES, IMAGES, check_method
+from mubench.running.contract import check_method
+from mubench.running.made_up import CLASSES, IMAGES
 
 METHODS = Catalogue().methods
 

@@ -13,6 +13,8 @@ from mubench.api.classifier import Classifier, initialise
 from mubench.api.cost import Ledger
 from mubench.api.images import Augmentation
 from mubench.api.recipe import Recipe
+from mubench.planning.cell import Own
+from mubench.running.own import OwnTraining, count_into, trained_alone
 from mubench.running.task import generator, make_task, streams
 
 CLASSES = 3
@@ -78,11 +80,15 @@ class Lab:
     batch_size: int = 4
     augment: bool = True
     linear: bool = False
+    n_val: int = 9
     original: str = "original"
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=2, milestones=[1]))
 
     def __post_init__(self):
-        self.data = {"forget": drawn("forget", self.n_f), "retain": drawn("retain", self.n_r)}
+        counts = {"forget": self.n_f, "retain": self.n_r, "val": self.n_val}
+        self.data = {name: drawn(name, n) for name, n in counts.items()}
+        numbers = torch.arange(sum(counts.values()))
+        self.ids = dict(zip(counts, numbers.split([*counts.values()]), strict=True))
 
     def x(self, name):
         """A set's images as a method gets them without augmentation."""
@@ -97,25 +103,34 @@ class Lab:
         model.load_state_dict(trained(self.original, self.linear))
         return model.train()
 
-    def task(self, spec, ledger):
+    def own_original(self, function, *sets, **parameters):
+        """What the function that `original=` names makes of these sets together; streams as a method's."""
+        spec = function.__mubench__[0]
+        data = {"train": tuple(torch.cat(parts) for parts in zip(*(self.data[s] for s in sets), strict=True))}
+        ids = {"train": torch.cat([self.ids[s] for s in sets])}
+        task = self.task(trained_alone(spec), Ledger(), data=data, ids=ids, called={"train": "retain"})
+        return OwnTraining(function, Own.of(spec, spec.bind(parameters, "")), task)()
+
+    def task(self, spec, ledger, **changed):
         return make_task(
             spec,
-            self.data,
+            changed.pop("data", self.data),
             SEEDS,
-            lambda: blank("fresh", self.linear),
+            lambda number: blank(f"fresh {number}" if number else "fresh", self.linear),
             num_classes=CLASSES,
             device=torch.device("cpu"),
             batch_size=self.batch_size,
             augmentation=Augmentation(1, True) if self.augment else Augmentation(),
             recipe=self.recipe,
             ledger=ledger,
+            **{"ids": self.ids, **changed},
         )
 
     def run(self, function, *, like=None, model=None, **parameters):
         """`function` with its defaults over which `parameters` lie; `like`: the method that declares it."""
         spec = (like or function).__mubench__[0]
         model, ledger = model or self.model(), Ledger()
-        model.ledger = ledger
+        count_into(model, ledger)
         task = self.task(spec, ledger)
         before, buffers = weights(model), state(model.named_buffers())
         if like is None:

@@ -40,7 +40,7 @@ class Shown:
     @classmethod
     def of(cls, summary: Summary, histograms: Histograms) -> Shown:
         """The part of the summary and the histograms that has numbers."""
-        numbers = summary.numbers.join(summary.rows["role"])
+        numbers = summary.table.join(summary.rows["role"])
         numbers = numbers[numbers["status"] == Status.OK]
         gaps = [gap.name for gap in summary.columns.gaps]
         seeds = summary.cells[["method", "seed", *gaps]]

@@ -158,7 +158,8 @@ def numbers(name: str, summary: Summary) -> Markup | None:
         if c not in (*_OTHER, *_LEDGER, *gaps) and not str(c).startswith(_NOTE)
     ]
     own = cells[(cells["method"] == name) & (cells["status"] == Status.OK)]
-    target = cells[(cells["method"] == summary.reference) & (cells["status"] == Status.OK)]
+    reference = summary.targets.own.get(name, summary.reference)
+    target = cells[(cells["method"] == reference) & (cells["status"] == Status.OK)]
     titles = summary.columns.titles()
     rows: list[list[object]] = []
     for metric in metrics:
@@ -178,7 +179,7 @@ def numbers(name: str, summary: Summary) -> Markup | None:
         )
     if not rows:
         return None
-    header: list[object] = ["", "mean", "std", summary.reference]
+    header: list[object] = ["", "mean", "std", reference]
     return join(
         element("h4", "All numbers"),
         element("div", grid(header, rows, class_="numbers"), class_="columns"),

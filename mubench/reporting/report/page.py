@@ -151,8 +151,9 @@ def _methods(material: Material, at: Floats | None) -> Markup:
     for row in rows:
         parts: list[object] = [details.about(row, material.methods.get(row.name))]
         if isinstance(summary, Summary) and row.keys:
+            target = summary.targets.own.get(row.name, summary.reference)
             parts += [
-                details.curves(row.name, summary.reference, material.histograms, at),
+                details.curves(row.name, target, material.histograms, at),
                 details.ledger(row.name, summary),
                 details.numbers(row.name, summary),
             ]
