@@ -32,7 +32,7 @@ def places(ids: Tensor, parts: int) -> Tensor:
 def shortened(recipe: Recipe, r: int, slices: int) -> Recipe:
     """The recipe in the share of its epochs that slice r takes, 2 / (slices + 1) of them but for rounding."""
     whole = recipe.epochs
-    epochs = int(2 * whole * (r + 1) / (slices + 1)) - int(2 * whole * r / (slices + 1))
+    epochs = 2 * whole * (r + 1) // (slices + 1) - 2 * whole * r // (slices + 1)
     warmup, *falls = (e * epochs // whole for e in (recipe.warmup, *recipe.milestones))
     return recipe.model_copy(update={"epochs": epochs, "warmup": warmup, "milestones": falls})
 

@@ -264,3 +264,42 @@ def test_sample_holds_distinct_images_of_the_set(make, share, count):
     assert len(images) == 20
     assert ledger.reads["forget"] == count
     assert count in (0, 20) or {i for i, _ in found} != set(range(count))
+
+
+def test_numbers_stay_with_their_images_and_reading_them_reads_none(make):
+    ledger = Ledger()
+    forget, retain = make(5, ledger=ledger), make(9, name="retain", ledger=ledger, first=5)
+    forget._ids, retain._ids = torch.arange(100, 105), torch.arange(200, 209)
+
+    rows = torch.tensor([7, 2])
+    for images in (forget, forget.joined(retain), retain.sample(0.5, gen(3)), retain.subset("a", rows)):
+        ((_, y),) = images.plain(20)
+        first = torch.where(y < 35, 100, 195)
+        assert torch.equal(images.ids, y // 7 + first)
+    before = dict(ledger.reads)
+    assert retain.subset("a", rows).ids.tolist() == [207, 202]
+    assert ledger.reads == before
+
+
+def test_a_subset_has_an_order_of_its_own_whatever_else_is_read(make):
+    rows = torch.arange(20) % 3 > 0
+
+    def epochs(name, read=0, seed=0, rows=rows):
+        images = make(20, padding=1, flip=True, seed=seed)
+        list(images.epochs(read))
+        part = images.subset(name, rows)
+        return [(x.sum().item(), y.tolist()) for x, y in part.epochs(2)]
+
+    assert epochs("a") == epochs("a", read=3) == epochs("a", rows=rows.nonzero()[:, 0])
+    assert epochs("a") != epochs("b")
+    assert epochs("a") != epochs("a", seed=5)
+    found = [i // 7 for _, y in epochs("a")[: len(epochs("a")) // 2] for i in y]
+    assert sorted(found) == rows.nonzero()[:, 0].tolist()
+
+
+def test_a_subset_leaves_the_order_of_its_set_alone(make):
+    one, two = make(20), make(20)
+
+    list(one.subset("a", torch.arange(7)))
+
+    assert seen(one) == seen(two)

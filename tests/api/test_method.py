@@ -107,6 +107,40 @@ def test_bad_declarations_name_the_method_and_the_function(function, options, me
     assert "'Bad' (wrong)" in str(caught.value)
 
 
+def train_own(model, task, *, width: int):
+    """An original of its own kind."""
+
+
+def seven(images):
+    """No signature of an original."""
+
+
+def test_an_original_of_its_own_kind_takes_some_of_the_parameters():
+    @method("Own", original=train_own, cite="N")
+    def own(model, task, *, width: int = 2, lr: float = 1.0):
+        """Own."""
+
+    (spec,) = own.__mubench__
+    assert (spec.original.function, spec.original.parameters) == ("train_own", ("width",))
+
+
+@pytest.mark.parametrize(
+    ("original", "role", "message"),
+    [
+        (train_own, "method", "original=train_own takes 'width', which the method does not"),
+        (train_own, "baseline", "original= is for methods, not for the baseline"),
+        (lambda model, task: model, "method", "original= must be a function of the same file"),
+        (seven, "method", "the signature starts \\(model, task, "),
+    ],
+)
+def test_originals_that_cannot_be_trained(original, role, message):
+    with pytest.raises(TypeError, match=message):
+
+        @method("Own", original=original, role=role)
+        def own(model, task):
+            """Own."""
+
+
 @pytest.mark.parametrize(
     ("hint", "default", "message"),
     [

@@ -26,7 +26,18 @@ def method_text(body, more="", declared="", train=TRAIN):
     return f'{head}\n    """Bad."""\n{train}{textwrap.indent(textwrap.dedent(body), "    ")}\n'
 
 
+OWN = """
+def own(model, task):
+    {}
+    return model
+
+
+@method("Bad", sees="retain", cite="Nobody 2025", original=own)
+def bad(model, task):
+    'Bad.'
+"""
 BROKEN = {
+    "original": OWN.format("task.retain"),
     "runs": method_text("raise RuntimeError('no luck')"),
     "sees": method_text("task.forget"),
     "logits": method_text("model.head = torch.nn.Linear(24, task.num_classes + 1)"),
@@ -77,6 +88,30 @@ def test_a_setting_left_changed_is_named_and_undone(spec):
 
     assert "whether gradients are computed" in verdict.reason
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("next(iter(task.train))", "on no images, which make its module"),
+        (
+            "model.head = torch.nn.Linear(24, task.num_classes + 1)",
+            "trains no usable original of its own",
+        ),
+        (
+            "n = len(task.train)\n    model.forward = lambda x: n * model.features(x)[:, :3]",
+            "gives other logits when put together from its weights",
+        ),
+        ("task.train.subset('a', task.train.labels > 0)", ""),
+    ],
+)
+def test_an_original_of_its_own_kind_is_put_together_again(spec, body, reason):
+    verdicts = check_rules(spec(OWN.format(body)))
+
+    own = next(v for v in verdicts if v.rule == RULES["original"])
+    assert own.status == ("FAIL" if reason else "pass")
+    assert reason in own.reason
+    assert not any(v.rule == RULES["original"] for v in check_rules(spec(BROKEN["notes"])))
 
 
 def test_what_could_not_be_checked_is_not_passed(spec):

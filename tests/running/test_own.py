@@ -3,7 +3,10 @@
 import pytest
 from safetensors.torch import load_file
 
+from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
+from mubench.reporting.cells import cells_frame
+from mubench.reporting.results import from_plan
 from mubench.running.executor import execute
 
 # The original is the mean brightness of each class's images.
@@ -83,6 +86,13 @@ def test_each_seed_has_an_original_its_retrain_and_a_deletion_that_alone_is_time
         logits = {n: r.outputs().logits["test"] for n, r in named.items() if n != "Own ()"}
         assert (logits["Own"] == logits["Own (Retrain)"]).all()
         assert (logits["Own"] != logits["Own (Original)"]).any()
+    # metrics that look at Retrain or the Original look at those of its own kind
+    manifest = from_plan(plan, "tiny", {})
+    wanted = {name: Catalogue().metrics[name] for name in ("agreement", "ua", "rmia")}
+    frame = cells_frame(manifest, store, wanted).set_index(["method", "seed"])
+    assert frame.loc["Own", "agreement_test"].to_list() == [100, 100]
+    assert frame.loc["Own", "target"].to_list() == ["Own (Retrain)"] * 2
+    assert (frame.loc["Own (Original)", "agreement_test"] < 100).any()
 
 
 def test_keys_and_streams(own):
