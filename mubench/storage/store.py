@@ -75,8 +75,8 @@ def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 def _check_whole(folder: Path, key: str) -> None:
     """ValueError unless the folder holds the whole record with this key, as it was written."""
     try:
-        about = _read(folder)
-    except _DAMAGE as error:
+        about = read_record(folder)[0]
+    except DAMAGE as error:
         raise ValueError(f"the record came damaged: {error}") from None
     if about["key"] != key or {p.name for p in folder.iterdir()} != {*about["files"], ABOUT}:
         raise ValueError("what came is not the cell's record")
