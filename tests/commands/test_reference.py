@@ -2,14 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from renderings import content
 
 import mubench
+import mubench.benchmarks as benchmarks
 import mubench.commands.reference as reference
 from mubench import method
+from mubench.commands.request import Request, prepare_with_reference
 from mubench.storage.store import Store
 
 MINE = """
@@ -155,3 +158,17 @@ def test_the_one_beside_the_suite(abroad, beside, call):
     assert beside(archive="beside")[0] == 0
     manifest = json.loads((abroad / "here-out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["timed_apart"] == ["mine"]
+
+
+SHIPPED = sorted(Path(benchmarks.__path__[0]).glob("*.reference.zip"))
+
+
+@pytest.mark.parametrize("archive", SHIPPED, ids=lambda path: path.name)
+def test_what_comes_along_has_every_row_of_its_suite(home, archive):
+    """Else the suite, a method or a model has changed since: see docs/store.md for how it is made anew."""
+    name = archive.name.removesuffix(".reference.zip")
+    plan, found = prepare_with_reference(Request(name, Store(home / "store"), reference="beside"))
+
+    assert found.here == ()
+    assert plan.cells == []
+    assert archive.stat().st_size < 400_000
