@@ -83,7 +83,7 @@ class Found(Mapping[str, S], Generic[S]):
             raise unknown(self.noun, name, [*self.specs, *self.broken], where)
         if package := getattr(spec, "package", ""):
             spec = replace(spec, source=f"{spec.source}, {package} {_version(package, self.noun, name)}")
-        return replace(spec, name=name)
+        return spec if spec.name == name else replace(spec, name=name)
 
     def add(self, spec: S) -> None:
         """Take a plugin in; UsageError naming both files if the name is taken."""

@@ -82,8 +82,8 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch):
     assert str(caught.value) == expected
 
 
-def test_other_models_keep_their_source():
-    assert MODELS.find("resnet18") == MODELS["resnet18"]
+def test_other_models_are_as_declared():
+    assert MODELS.find("resnet18") is MODELS["resnet18"]
 
 
 @pytest.mark.slow  # a transformer is trained in two processes
