@@ -11,7 +11,8 @@ from mubench.commands.options import make_request, options
 
 
 @click.command("plan")
-@options("suite methods first-seeds plugin profile set device precision compile jobs store data-root json")
+@options("suite methods first-seeds plugin profile set tuned")
+@options("device precision compile jobs store data-root json")
 def command(as_json: bool, **chosen: Any) -> None:
     """List a suite's cells and the expected time of those to run."""
     from mubench.commands.plan import plan_suite

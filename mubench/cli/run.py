@@ -11,7 +11,7 @@ from mubench.commands.options import make_request, options
 
 
 @click.command("run")
-@options("suite methods first-seeds plugin profile set device precision compile jobs engine")
+@options("suite methods first-seeds plugin profile set tuned device precision compile jobs engine")
 @click.option("--exclusive-timing", is_flag=True, help="One cell at a time; time again those that shared.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be run: the same as mubench plan.")
 @click.option("--track", metavar="NAME", help="Also keep the cells in a tracker, such as mlflow.")

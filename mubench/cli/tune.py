@@ -25,12 +25,16 @@ from mubench.commands.options import make_request, options
     show_default=True,
     help="Development forget sets that each trial runs on.",
 )
+@click.option(
+    "--storage", metavar="URL", help="Keep the search there, shared by several machines: sqlite:///tuning.db"
+)
 @options("suite methods plugin profile set device precision compile jobs engine store data-root publish out")
-def command(trials: int, dev_seeds: int, **chosen: Any) -> None:
-    """Search hyper-parameters on validation data.
+def command(trials: int, dev_seeds: int, storage: str | None, **chosen: Any) -> None:
+    """Search hyper-parameters on validation data, by Optuna.
 
-    The forget sets are drawn for development alone: no table shows them.
+    The forget sets are drawn for development alone: no table shows them. `mubench run --tuned FILE` applies
+    the tuned.toml that this writes.
     """
     from mubench.commands.tune import tune_suite
 
-    raise SystemExit(tune_suite(make_request(chosen), trials, dev_seeds, make_console()))
+    raise SystemExit(tune_suite(make_request(chosen), trials, dev_seeds, make_console(), storage))

@@ -97,6 +97,9 @@ _OPTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
         metavar="KEY=VALUE",
         help="Override a key of the suite (repeatable).",
     ),
+    "tuned": click.option(
+        "--tuned", type=FilePath(path_type=Path), help="Hyper-parameters from a tuned.toml of mubench tune."
+    ),
     "device": click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
     "precision": click.option("--precision", help="auto, fp32 or bf16.  [default: the suite's]"),
     "compile": click.option(

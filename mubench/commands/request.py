@@ -25,6 +25,7 @@ from mubench.planning.rows import select
 from mubench.reporting.evaluate import evaluate_row
 from mubench.running.engine import Engine
 from mubench.storage.store import Store
+from mubench.tuning.tuned import TunedFile, read_tuned
 
 # What git tracks of the results.
 PUBLISHED = Path("results") / "published"
@@ -56,6 +57,7 @@ class Request:
     out: Path | None = None
     track: str | None = None
     reference: str | None = None
+    tuned: Path | None = None
 
     def __post_init__(self) -> None:
         """UsageError for options that exclude each other."""
@@ -83,6 +85,11 @@ class Request:
         made: Engine = load_function(spec)(**spec.bind(given, f"--engine {self.engine}"))
         return made
 
+    @cached_property
+    def tuned_file(self) -> TunedFile | None:
+        """The file of `tuned`; UsageError if it is none."""
+        return None if self.tuned is None else read_tuned(self.tuned)
+
     @property
     def overrides(self) -> dict[str, Any]:
         """What makes the numbers of this run other than the suite's own."""
@@ -92,6 +99,7 @@ class Request:
             "plugins": [p.name for p in self.plugins],
             "set": list(self.set_options),
             "precision": self.precision,
+            "tuned": self.tuned_file and self.tuned_file.marks,
         }
         if self.reference is not None:
             asked["reference"] = Path(self.reference).name
@@ -106,7 +114,8 @@ class Request:
     @property
     def changes(self) -> list[dict[str, Any]]:
         """What the options change in the suite, in the order in which it is merged."""
-        changes = [suite.parse_set(text) for text in self.set_options]
+        tuned = [{"methods": self.tuned_file.tuned.methods}] if self.tuned_file else []
+        changes = [*tuned, *(suite.parse_set(text) for text in self.set_options)]
         if self.precision is not None:
             changes.append({"precision": self.precision})
         if self.compiled is not None:
@@ -192,7 +201,10 @@ class Choice:
 def read_suite(request: Request) -> tuple[Path, suite.Suite]:
     """The suite's file, and the suite with the profile and the overrides applied."""
     path = suite.find(request.suite)
-    return path, suite.load(path, request.profile, request.changes)
+    loaded = suite.load(path, request.profile, request.changes)
+    if request.tuned_file is not None:
+        request.tuned_file.check(loaded, request.catalogue)
+    return path, loaded
 
 
 def read(request: Request) -> Choice:

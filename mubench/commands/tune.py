@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mubench.commands.request import Request, read
-from mubench.commands.search import as_toml, development, score, winners
+from mubench.commands.request import Choice, Request, read
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import UsageError, printable
-from mubench.planning.plan import make_plan
+from mubench.planning.plan import Plan, make_plan
+from mubench.reporting.columns import Columns
 from mubench.reporting.results import check_writable
 from mubench.storage.files import write_atomic
+from mubench.tuning.development import Trial, development, tunable
+from mubench.tuning.score import Score, scores
+from mubench.tuning.tuned import FILE, Tuned, methods_text
 
 LOG = logging.getLogger(__name__)
 
@@ -20,29 +24,101 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tune_suite(request: Request, trials: int, seeds: int, console: Console) -> int:
-    """Run every trial, write tuning.csv and tuning.toml, print the best; 1 if any trial failed."""
+def tune_suite(
+    request: Request, trials: int, seeds: int, console: Console, storage: str | None = None
+) -> int:
+    """Run every trial, write tuning.csv, tuned.toml and plots, print the best; 1 if any trial failed.
+
+    storage: the URL of a study that is shared; unless given, trials are repeated from the store.
+    """
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
+    if importlib.util.find_spec("optuna") is None:
+        raise UsageError("mubench tune needs Optuna: pip install 'mubench[tune]'")
+    from mubench.tuning.outcome import frame
+    from mubench.tuning.plots import pictures
+
     request.store.check_writable()
     choice = read(request)
-    names = choice.names or list(choice.suite.methods)
-    names += [spec.name for spec in choice.plugins if spec.name not in names]
+    rounds = _Rounds(request, choice, trials, seeds, storage)
     folder = request.folder_for("tuning")
-    best: dict[str, dict[str, Any]] | None = None
-    for stage in ("spread over the search space", "close to the best"):
-        suite, drawn = development(choice.suite, request.catalogue, names, trials, seeds, best)
-        plan = make_plan(suite, request.catalogue, request.store, request.device, str(choice.path))
-        check_writable(folder)
-        missing = len(plan.missing(request.store))
-        where = f"on {seeds} development forget sets"
-        LOG.info("%d trials %s, %s; %d cells to run", len(drawn), stage, where, missing)
-        report_failures(plan, run_missing(plan, request), request.store)
-        frame = score(plan, drawn, request.store, request.catalogue)
-        best = winners(frame)
-    shown = frame.assign(parameters=frame["parameters"].map(json.dumps))
+    check_writable(folder)
+    rounds.run()
+    shown = frame(rounds.studies, rounds.metrics)
+    best = {study.spec.name: one.parameters for study in rounds.studies if (one := study.best())}
     write_atomic(folder / "tuning.csv", shown.to_csv(index=False, float_format="%.4f").encode())
-    write_atomic(folder / "tuning.toml", as_toml(frame).encode())
-    console.print(as_toml(frame))
+    if best:
+        tuned = Tuned.of(request.name, choice.suite, rounds.how, best)
+        write_atomic(folder / FILE, tuned.text().encode())
+    pictures(rounds.studies, rounds.title, folder / "plots")
+    console.print(methods_text(best))
     LOG.info("written to %s/", printable(str(folder)))
-    return int(frame["score"].isna().any())
+    return int((shown["state"] == "failed").any())
+
+
+class _Rounds:
+    """Trials in rounds: each method's next ones are asked for, run and told, until all are over."""
+
+    def __init__(
+        self, request: Request, choice: Choice, trials: int, seeds: int, storage: str | None
+    ) -> None:
+        """UsageError for whatever is wrong, before anything is run."""
+        from mubench.tuning.storage import open_storage
+        from mubench.tuning.study import open_studies
+
+        self._request, self._choice, self._trials, self._seeds = request, choice, trials, seeds
+        specs, left_out = tunable(choice.suite, request.catalogue, choice.names, choice.plugins)
+        if left_out:
+            LOG.info("without a search space, so not tuned: %s", printable(", ".join(left_out)))
+        plan = self._plan([], seeds)
+        kept = None if storage is None else open_storage(storage)
+        self.studies = open_studies(specs, choice.suite, request.name, plan, trials, kept)
+        columns = Columns.of(request.catalogue.metrics.values(), choice.suite.headline)
+        self.title = columns.headline.title
+        self.metrics = [column.name for column in columns.metrics if column.gap]
+
+    @property
+    def how(self) -> str:
+        """How the parameters were found, for captions."""
+        forget_sets = "forget set" if self._seeds == 1 else "forget sets"
+        return (
+            f"{self._trials} trials per method by mubench tune, on {self._seeds} development {forget_sets}, "
+            f"scored by {self.title} on validation images"
+        )
+
+    def run(self) -> None:
+        """Run what is not over; in the first development sets' light, hopeless trials are given up."""
+        first = max(1, self._seeds // 3)
+        while batch := [(study, one) for study in self.studies for one in study.ask()]:
+            found, ran = self._scores([one.trial for _, one in batch], first)
+            if first < self._seeds:
+                batch = [(s, one) for s, one in batch if not s.hopeless(one, found[one.trial.row], first)]
+                found, more = self._scores([one.trial for _, one in batch], self._seeds)
+                ran += more
+            for study, one in batch:
+                study.finish(one, found[one.trial.row])
+            if ran:
+                LOG.info("%s", printable(self._progress()))
+
+    def _progress(self) -> str:
+        over = min(len(study.done()) for study in self.studies)
+        best = ((study.spec.name, study.best()) for study in self.studies)
+        words = (f"{name} {one.score:.2f} (#{one.number})" if one else f"{name} none" for name, one in best)
+        return f"{over} of {self._trials} trials per method; best {self.title} so far: {', '.join(words)}"
+
+    def _plan(self, trials: Sequence[Trial], sets: int) -> Plan:
+        request, choice = self._request, self._choice
+        suite = development(choice.suite, request.catalogue, self._seeds, trials, sets)
+        return make_plan(suite, request.catalogue, request.store, request.device, str(choice.path))
+
+    def _scores(self, trials: Sequence[Trial], sets: int) -> tuple[dict[str, Score], int]:
+        """Row -> its score on the first development sets, and how many cells had to be run for it."""
+        if not trials:
+            return {}, 0
+        request, plan = self._request, self._plan(trials, sets)
+        missing = len(plan.missing(request.store))
+        if missing:
+            sets_text = f"development forget set{'s' * (sets > 1)} 1{f' to {sets}' * (sets > 1)}"
+            LOG.info("%d trials on %s; %d cells to run", len(trials), sets_text, missing)
+            report_failures(plan, run_missing(plan, request), request.store)
+        return scores(plan, trials, request.store, request.catalogue), missing

@@ -42,7 +42,7 @@ def from_plan(plan: Plan, name: str, overrides: Mapping[str, Any]) -> Manifest:
         f"Data: {plan.dataset.title}; {counts} images; {_to_forget(plan.blocks)} to forget.",
         f"Model: {suite.model}, {recipe.epochs} epochs of SGD at lr {recipe.lr:g}{steps}; "
         f"batch {suite.batch_size}; {plan.precision}; seeds {', '.join(map(str, suite.seeds))}.",
-        *_tuning_note(suite, first.rows, overrides.get("set", ())),
+        *_tuning_notes(suite, first.rows, overrides),
         *(words for variant in suite.variants if (words := variant.words)),
         *_validation_note(plan),
         *suite.notes,
@@ -78,22 +78,32 @@ def _to_forget(blocks: Sequence[Block]) -> str:
     return f"each of the {len(blocks)} classes in turn, {count}" if blocks[0].label else count
 
 
-def _tuning_note(suite: Suite, rows: Sequence[TableRow], changes: Sequence[str]) -> list[str]:
+def _tuning_notes(suite: Suite, rows: Sequence[TableRow], overrides: Mapping[str, Any]) -> list[str]:
     """How the hyper-parameters were found, and of which rows that is not true.
 
-    Tuned are the methods whose parameters the suite's file gives: not variants, not plugins or other
-    rows at their defaults, and not what the command changed.
+    Tuned are the methods whose parameters a tuned file or the suite's file gives: not variants, not plugins
+    or other rows at their defaults, and not what the command changed.
     """
-    if not suite.tuning:
+    file = overrides.get("tuned", {"methods": {}})
+    if not (suite.tuning or file["methods"]):
         return []
-    changed = {name for text in changes for name in parse_set(text).get("methods", {})}
-    untuned = []
-    for row in rows:
-        if row.role == "method" and row.name in changed:
+    changed = {name for text in overrides.get("set", ()) for name in parse_set(text).get("methods", {})}
+    found, untuned, others = [], [], False
+    for row in (row for row in rows if row.role == "method"):
+        if row.name in changed:
             untuned.append(f"{row.name} (--set)")
-        elif row.role == "method" and not suite.methods.get(row.name):
+        elif row.name in file["methods"]:
+            found.append(row.name)
+        elif suite.tuning and suite.methods.get(row.name):
+            others = True
+        else:
             untuned.append(row.name)
-    return [f"Hyper-parameters: {suite.tuning}" + (f" Not tuned: {', '.join(untuned)}." if untuned else "")]
+    lines = [f"Hyper-parameters of {', '.join(found)}: {file['file']}, {file['how']}."] if found else []
+    if others or (suite.tuning and not found):
+        lines.append(f"Hyper-parameters{' of the other rows' if found else ''}: {suite.tuning}")
+    if untuned:
+        lines[-1:] = [" ".join([*lines[-1:], f"Not tuned: {', '.join(untuned)}."])]
+    return lines
 
 
 def _validation_note(plan: Plan) -> list[str]:

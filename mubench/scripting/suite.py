@@ -20,6 +20,7 @@ from mubench.scripting.data import own_data, save
 from mubench.scripting.model import adapter, check_model
 from mubench.scripting.source import noun_of, self_contained
 from mubench.storage.store import Store
+from mubench.storage.toml import toml_value
 
 Method = str | Callable[..., Any]
 Methods = Iterable[Method] | Mapping[Any, Mapping[str, Any]]
@@ -94,7 +95,8 @@ class Suite:
         if self.recipe:
             table["original"] = self.recipe
         title = self.title or f"own suite: {table['data'].get('name', table['dataset'])}, {table['model']}"
-        text = "\n".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in {"title": title, **table}.items()) + "\n"
+        lines = [f"{json.dumps(k)} = {toml_value(v)}\n" for k, v in {"title": title, **table}.items()]
+        text = "".join(lines)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "suite"
         name = f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.toml"
         store.save_text("suites", name, text)
@@ -185,16 +187,3 @@ def _name(dataset: Any) -> str:
     if isinstance(dataset, str):
         return dataset
     return getattr(dataset, "__name__", None) or "own data"
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, bool | int | float | str):
-        return json.dumps(value)
-    if hasattr(value, "item"):  # numpy's numbers
-        return _toml(value.item())
-    raise UsageError(f"a suite cannot hold {value!r:.80}; expected numbers, texts, lists and dicts")

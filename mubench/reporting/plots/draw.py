@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +46,20 @@ def draw_classes(summary: ClassSummary, folder: Path, width: Width = "screen") -
     sha.update(f"{summary.mean.reference}\n{summary.numbers.to_csv()}".encode())
     digest = f"{sha.hexdigest()} {width}"
     return _refresh(folder, digest, lambda: _class_pictures(summary, width))
+
+
+def draw_if_new(
+    folder: Path, sources: Iterable[Path], text: str, pictures: Mapping[str, Callable[[], Figure | None]]
+) -> list[Path]:
+    """PNG, SVG and PDF of pictures by name, unless the folder holds those of this text; their paths.
+
+    text: the numbers that decide them. sources: the files whose code does.
+    """
+    sha = hashlib.sha256(version("matplotlib").encode())
+    for source in (Path(__file__), *sources):
+        sha.update(source.read_bytes())
+    sha.update(text.encode())
+    return _refresh(folder, sha.hexdigest(), lambda: _encoded(pictures, "screen"))
 
 
 def _refresh(
