@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from mubench.reporting.ranking import compare_gaps, rank, rank_texts
-from mubench.reporting.target import side_by_side, signed
+from mubench.reporting.target import Targets, side_by_side, signed
 
 BOTH_SIGNS = np.array([3.0, -5.0, 4.0, 6.0])
 
@@ -146,7 +146,7 @@ def test_differences_are_to_the_retrain_of_the_same_seed(make):
             make("GA", "method", 0, [], status="FAILED"),
         ]
     )
-    found = signed(cells, ["ua", "ra"], ("Retrain",))
+    found = signed(cells, ["ua", "ra"], Targets(("Retrain",)))
 
     assert set(found) == {"Retrain", "FT"}
     assert found["FT"].to_dict("index") == {0: {"ua": 3, "ra": 0}, 1: {"ua": -1, "ra": 5}}
@@ -155,7 +155,7 @@ def test_differences_are_to_the_retrain_of_the_same_seed(make):
 def test_of_three_retrains_each_is_compared_with_the_others(make):
     rows = {"Retrain": ("reference", 10), "b": ("floor", 13), "c": ("floor", 16), "FT": ("method", 14)}
     cells = pd.DataFrame([make(name, role, 0, [ua, 9, 8, 2, 2]) for name, (role, ua) in rows.items()])
-    found = signed(cells, ["ua"], ("Retrain", "b", "c"))
+    found = signed(cells, ["ua"], Targets(("Retrain", "b", "c")))
 
     assert {name: frame.loc[0, "ua"] for name, frame in found.items()} == {
         "Retrain": -4.5,
