@@ -73,6 +73,10 @@ class _Reader:
             if isinstance(owner, ast.Assign | ast.AnnAssign):
                 todo += _names([owner])
                 chosen.append(owner)
+            elif isinstance(owner, ast.FunctionDef) and not owner.decorator_list:
+                _strip(owner, None)  # a declaration may name one, as that which trains an original
+                todo += _names([owner])
+                chosen.append(owner)
             elif isinstance(owner, ast.Import | ast.ImportFrom):
                 setattr(found, name, self._imported(owner, name))
             else:
