@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from mubench import Classifier, Task, choice, cross_entropy_loss, log_uniform, method
+from mubench import AdamStep, Classifier, Task, choice, cross_entropy_loss, log_uniform, method
 
-from ._steps import AdamStep, along, negative_cross_entropy, valued_gradient
+from ._steps import along, negative_cross_entropy, valued_gradient
 
 
 def without(x: Tensor, y: Tensor) -> Tensor:

@@ -6,9 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from mubench import Classifier, ImageSet, Task, choice, log_uniform, method
-
-from ._steps import AdamStep
+from mubench import AdamStep, Classifier, ImageSet, Task, choice, log_uniform, method
 
 
 def tempered(logits: Tensor, noise: Tensor, forget: Tensor, temperature: float) -> Tensor:

@@ -5,10 +5,9 @@ import math
 import pytest
 import torch
 
-from mubench import cross_entropy_loss
+from mubench import AdamStep, cross_entropy_loss
 from mubench.api.cost import Ledger
 from mubench.methods import gdr_gma as module
-from mubench.methods._steps import AdamStep
 from mubench.methods.gdr_gma import gdr_gma, opposing, without
 
 

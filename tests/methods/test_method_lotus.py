@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from mubench import cross_entropy_loss
+from mubench import AdamStep, cross_entropy_loss
 from mubench.methods import lotus as module
-from mubench.methods._steps import AdamStep
 from mubench.methods.lotus import gumbel, lotus, soft_cross_entropy, tempered
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.5, 1.0]])

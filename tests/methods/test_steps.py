@@ -1,9 +1,9 @@
-"""The shared updates: along a given direction, and by AdamW."""
+"""The shared updates: along a given direction."""
 
 import torch
 
 from mubench import Step, cross_entropy_loss
-from mubench.methods._steps import AdamStep, along, gradient, inner, negative_cross_entropy, valued_gradient
+from mubench.methods._steps import along, gradient, inner, negative_cross_entropy, valued_gradient
 
 
 def batches(bench, count=3):
@@ -39,31 +39,3 @@ def test_gradients_by_hand_on_a_linear_model(lab):
     torch.testing.assert_close(
         inner((weight, bias), opposite), -(weight.square().sum() + bias.square().sum())
     )
-
-
-def test_adam_by_hand(lab):
-    bench = lab(linear=True)
-    model = bench.model()
-    theta = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
-    step = AdamStep(model, cross_entropy_loss, 0.01, decay=0.1)
-    m, v = torch.zeros_like(theta), torch.zeros_like(theta)
-
-    for t, batch in enumerate(batches(bench), 1):
-        g = torch.cat([p.flatten() for p in gradient(model, cross_entropy_loss, *batch)]).double()
-        step(*batch)
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-        theta = theta * (1 - 0.01 * 0.1) - 0.01 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
-
-    found = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
-    torch.testing.assert_close(found, theta, atol=1e-6, rtol=1e-5)
-
-
-def test_adam_at_rate_zero_moves_nothing(lab, bits):
-    bench = lab()
-    model, untouched = bench.model(), bench.model()
-    step = AdamStep(model, cross_entropy_loss, 0.0, decay=0.1)
-
-    for batch in batches(bench):
-        step(*batch)
-
-    assert bits(dict(model.named_parameters()), dict(untouched.named_parameters()))
