@@ -150,7 +150,7 @@ def test_an_engine_of_a_plugin_runs_what_is_missing_and_is_not_asked_for_nothing
     words = {"engine": "mine", "plugins": (plugin,), "engine_set": (f"note={home}/asked",), "device": "cpu"}
     asked = Request(str(suite), Store(home / "store"), jobs=3, **words)
 
-    _, outcomes = make_records(asked, None)
+    _, outcomes, *_ = make_records(asked, None)
 
     assert [o.status for o in outcomes] == ["ok"] * 3
     assert (home / "asked").read_text() == "3 cells, jobs 3, closed"
