@@ -1,5 +1,6 @@
 """`mubench new`: files that run as they are, and refusals that lose nothing."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -109,8 +110,9 @@ def test_every_kind_says_how_to_try_it():
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """`installed(*words)`: run Python in a new environment that has mubench and packages, and no other."""
-    pytest.importorskip("pip", reason="nothing here installs packages")
-    pytest.importorskip("setuptools", reason="nothing here builds packages")
+    for tool in ("pip", "setuptools"):
+        if importlib.util.find_spec(tool) is None:
+            pytest.skip(f"{tool}, which builds and installs packages, is not here")
     home = tmp_path_factory.mktemp("environment")
     venv.create(home / "venv", symlinks=True)
     python = home / "venv" / "bin" / "python"

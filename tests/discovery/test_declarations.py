@@ -52,7 +52,7 @@ def test_reading_them_all_imports_no_torch():
         "count = sum(len(getattr(every, kind)) for kind in kinds)\n"
         "print(count > 60, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
 
 

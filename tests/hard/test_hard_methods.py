@@ -157,7 +157,7 @@ def test_no_method_escapes_its_timeout_or_passes_for_a_success(bench, plugin_fil
         "hangs": "stopped after the timeout of 8 s",
         "escapes": "its process closed its files and went on; it was ended",
         "lies": "its process reported success, but its record is not in the store",
-        "kills-its-parent": "its process was ended by signal SIGKILL; was the memory exhausted?",
+        "kills-its-parent": "tried 3 times: its process was ended by signal SIGKILL; was the memory exhausted?",
     }
     for (name, _, _), outcome in outcomes.items():
         if name in reasons:
