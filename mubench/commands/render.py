@@ -40,18 +40,23 @@ def show(
     kept: Kept | None = None,
     look: Look | None = None,
     width: Width = "screen",
-) -> int:
-    """Print the table of a manifest and write it with all that belongs to it into `folder`.
+) -> tuple[Manifest, Report]:
+    """Print the table of a manifest and write it with all that belongs to it into `folder`; see `computed`.
 
     source: the folder of an earlier rendering, with the histograms; unless given, `folder`.
     kept: the numbers of cells whose records the store may lack. look: how the table is printed; width:
-    how wide the plots are; no file records them. Returns 1 if a cell has none.
+    how wide the plots are; no file records them.
     """
     manifest, report = computed(manifest, store, metrics, source or folder, kept, look)
     # printed before anything is written: a full disk must not keep the table from being seen
     console.print(formats.terminal(fitted(report, console.width)))
     scores = row_histograms(manifest, store, source or folder)
     results.write(manifest, report, scores, folder, width)
+    return manifest, report
+
+
+def exit_code(report: Report) -> int:
+    """1 if a cell has no numbers that should have some, else 0."""
     status = report.summary.cells["status"]
     return 1 if status.isin([Status.FAILED, Status.MISSING]).any() else 0
 
@@ -169,9 +174,9 @@ def render_again(
     found = find_results(target, store, plugins, profile, out)
     metrics = found.catalogue.metrics
     folders = {"folder": out or place_for(found.folder), "source": found.folder}
-    code = show(
+    _, report = show(
         found.manifest, store, metrics, console=console, kept=found.kept, look=look, width=width, **folders
     )
     if folders["folder"] not in (out, found.folder):
         console.print(f"written to {printable(str(folders['folder']))}/")
-    return code
+    return exit_code(report)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.reference import Reference
-from mubench.commands.render import show
+from mubench.commands.render import exit_code, show
 from mubench.commands.request import Request, prepare_with_reference
-from mubench.commands.track import make_tracker, track
+from mubench.commands.track import make_tracker, track_cells
 from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
 from mubench.planning.plan import Plan
@@ -36,13 +36,13 @@ def run_suite(request: Request, console: Console, wide: bool = False) -> int:
     plan, outcomes, reference = make_records(request, request.folder)
     manifest, source, kept = as_run(request, plan, reference)
     metrics, look = request.catalogue.metrics, Look(wide=wide)
-    code = show(manifest, request.store, metrics, request.folder, console, source, kept, look)
+    shown = show(manifest, request.store, metrics, request.folder, console, source, kept, look)
     report_failures(plan, outcomes, request.store)
-    if tracker is not None and request.track is not None:
-        track(tracker, request.track, request.folder, request.store)
+    if tracker is not None:
+        track_cells(tracker, *shown, request)
     seconds = time.perf_counter() - started
     LOG.info("%.1f s; written to %s/", seconds, printable(str(request.folder)))
-    return code
+    return exit_code(shown[1])
 
 
 def as_run(

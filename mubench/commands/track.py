@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from mubench.api.tracker import TrackedCell, Tracker
 from mubench.commands.request import Request
 from mubench.discovery.find import load_function
 from mubench.errors import one_line
-from mubench.reporting.cells import FILE
-from mubench.reporting.manifest import Manifest, read_manifest
+from mubench.reporting.manifest import Manifest
+from mubench.reporting.render import Report
 from mubench.storage.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -34,14 +31,14 @@ def make_tracker(request: Request) -> Tracker | None:
     return made
 
 
-def track(tracker: Tracker, name: str, folder: Path, store: Store) -> None:
-    """Hand every cell of the table in `folder` that has numbers, or failed, to the tracker.
+def track_cells(tracker: Tracker, manifest: Manifest, report: Report, request: Request) -> None:
+    """Hand every cell of the table that has numbers, or failed, to the tracker.
 
     A tracker that raises is warned of once and given nothing more: the table is complete without it.
     """
-    count = 0
+    count, name = 0, request.track
     try:
-        for cell in tracked_cells(folder, store):
+        for cell in tracked_cells(manifest, report, request.store):
             tracker.log(cell)
             count += 1
     except Exception as error:  # a tracker may raise anything, and the run has succeeded
@@ -51,26 +48,24 @@ def track(tracker: Tracker, name: str, folder: Path, store: Store) -> None:
         LOG.info("tracked %d cells by %s", count, name)
 
 
-def tracked_cells(folder: Path, store: Store) -> Iterator[TrackedCell]:
-    """The cells of a folder of results, in the order of its table."""
-    manifest = read_manifest(folder)
+def tracked_cells(manifest: Manifest, report: Report, store: Store) -> Iterator[TrackedCell]:
+    """The cells of a table, in its order."""
     shared = {f"suite.{key}": value for key in _SHARED if (value := _resolved(manifest).get(key)) is not None}
     parameters = {
         key: row.parameters for rows in manifest.blocks.values() for row in rows for key in row.keys.values()
     }
-    cells = pd.read_csv(folder / FILE, keep_default_na=False, na_values=[""], dtype={"class": str})
-    for line in cells.to_dict("records"):
+    for line in report.summary.cells.to_dict("records"):
         if line["status"] not in ("ok", "FAILED") or not isinstance(line["key"], str):
             continue
         record = store.get(line["key"])
         yield TrackedCell(
             suite=str((manifest.model_extra or {}).get("suite", manifest.title)),
             row=line["method"],
-            role=line["role"],
+            role=str(line["role"]),
             seed=int(line["seed"]),
             key=line["key"],
             label=line.get("class", ""),
-            status=line["status"],
+            status=str(line["status"]),
             reason=line["reason"] if isinstance(line["reason"], str) else "",
             parameters={**parameters[line["key"]], **shared},
             metrics={str(k): float(v) for k, v in line.items() if k not in _PLACE and _is_number(v)},

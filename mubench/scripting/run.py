@@ -16,6 +16,7 @@ from mubench.commands.reference import BESIDE
 from mubench.commands.render import computed
 from mubench.commands.request import LOCAL, Request
 from mubench.commands.run import as_run, make_records
+from mubench.commands.track import make_tracker, track_cells
 from mubench.commands.work import report_failures
 from mubench.errors import UsageError
 from mubench.reporting.cells import row_histograms
@@ -41,6 +42,8 @@ def run(
     store: str | Path | None = None,
     out: str | Path | None = None,
     reference: bool | str | Path = False,
+    tuned: str | Path | None = None,
+    track: str | None = None,
     quiet: bool = False,
 ) -> Results:
     """Train what is missing of a suite and return its numbers; what was trained before comes from the store.
@@ -50,7 +53,9 @@ def run(
     metrics: functions declared with @metric. seeds: only the first so many. plugins: further Python files.
     changes: keys of the suite to override, {"original.epochs": 5}. store: the folder of records, unless given
     $MUBENCH_STORE or a user folder. out: a folder for tables and plots. reference: an exported run, or
-    True for the one that comes along; only rows that it lacks are trained. quiet: no progress on stderr.
+    True for the one that comes along; only rows that it lacks are trained. tuned: hyper-parameters from a
+    tuned.toml of `mubench tune`. track: also keep the cells in a tracker, "mlflow" or one of `plugins`.
+    quiet: no progress on stderr.
     profile, device, precision, jobs, engine: as in `mubench run`. engine_options: what else it takes there,
     {"address": "head", "gpus_per_cell": 0.5}.
 
@@ -80,7 +85,9 @@ def run(
         engine=engine,
         engine_set=tuple(_settings(engine_options or {})),
         out=None if out is None else Path(out),
+        track=track,
         reference=BESIDE if reference is True else str(reference) if reference else None,
+        tuned=None if tuned is None else Path(tuned),
     )
     with messages_of_mubench(logging.WARNING if quiet else logging.INFO):
         return _run(request, out)
@@ -88,7 +95,7 @@ def run(
 
 def _run(request: Request, out: str | Path | None) -> Results:
     """Train what is missing, say which rows failed, and compute the numbers."""
-    kept = request.store
+    kept, tracker = request.store, make_tracker(request)
     plan, outcomes, reference = make_records(request, request.out)
     found = request.catalogue.metrics
     planned, source, cells = as_run(request, plan, reference)
@@ -98,6 +105,8 @@ def _run(request: Request, out: str | Path | None) -> Results:
     if out is not None:
         results.write(out)
     report_failures(plan, outcomes, kept)
+    if tracker is not None:
+        track_cells(tracker, manifest, report, request)
     return results
 
 

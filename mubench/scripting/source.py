@@ -5,6 +5,7 @@ of is written down: its source, and that of the user's functions, classes and co
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import builtins
@@ -32,7 +33,8 @@ def self_contained(root: Any, more: str = "") -> str:
 
     Of an installed package, what is named is imported; of the user's own code it is copied, function by
     function. Raises UsageError for what has no source, such as a lambda or what was typed at the plain
-    interpreter, and for a named value that is no constant, such as an array.
+    interpreter, for a name that is nowhere, such as an import of the function around a declaration, and for
+    a named value that is no constant, such as an array.
     """
     writer = _Writer(root)
     writer.add(root.__name__, root, f"{noun_of(root)} {root.__name__!r}")
@@ -87,6 +89,13 @@ class _Writer:
         for used in sorted(_names(compile(source, "<own>", "exec", dont_inherit=True))):
             if used in scope:
                 self.add(used, scope[used], user)
+        # annotations stay texts in the file: what only they name may be missing
+        needed = {*_names(compile(source, "<own>", "exec", __future__.annotations.compiler_flag, True))}
+        if lost := sorted(needed - {*scope, *vars(builtins), value.__name__}):
+            raise UsageError(
+                f"{user} uses {lost[0]!r}, which its module lacks: import or define it at the top of the "
+                "module, or inside the function if only its body uses it"
+            )
         self.parts.append(source)
         if name != value.__name__:
             self.parts.append(f"{name} = {value.__name__}")

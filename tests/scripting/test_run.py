@@ -1,5 +1,7 @@
 """Suites in code, run: the same numbers as from files, own parts, one line for what is wrong."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mubench.errors import UsageError
 from mubench.planning.suite import load
 from mubench.scripting.model import check_model
 from mubench.storage.store import Store
+from mubench.tuning.tuned import Tuned
 
 rng = np.random.default_rng(0)
 LABELS = np.arange(120) % 3
@@ -19,6 +22,20 @@ for k in range(3):
     IMAGES[k == LABELS, :, 2 * k : 2 * k + 4] += 120
 IMAGES = IMAGES.astype(np.uint8)
 FAST = {"forget": 20, "epochs": 1, "lr": 0.05, "batch_size": 32, "precision": "fp32"}
+TRACKER = """
+import json
+from dataclasses import asdict
+from mubench import tracker
+
+@tracker("lines")
+class Lines:
+    "A line per cell."
+    def __init__(self, suite):
+        pass
+    def log(self, cell):
+        with open("seen.jsonl", "a") as file:
+            print(json.dumps(asdict(cell)), file=file)
+"""
 
 
 def net(num_classes, channels=1):
@@ -142,6 +159,40 @@ def test_a_suite_by_name_with_changes(run, made_up, suite_file):
 
     assert results.manifest.rows[-1].parameters["epochs"] == 2
     assert "30" in str(results.manifest.notes)
+
+
+def test_a_tuned_file_is_applied_named_and_refused_for_another_suite(run, made_up, suite_file, home):
+    suite = suite_file('methods = ["FT"]\ntuning = "by hand."')
+    tuned = Tuned.of("tiny", load(suite), "3 trials", {"FT": {"epochs": 2}})
+    (home / "tuned.toml").write_text(tuned.text())
+    results = run(suite, tuned="tuned.toml")
+
+    assert results.manifest.rows[-1].parameters["epochs"] == 2
+    assert "Hyper-parameters of FT: tuned.toml, 3 trials." in str(results)
+    with pytest.raises(UsageError, match=r"tuned on tiny, with forget.percent = 20.0; here is"):
+        run(suite, tuned=home / "tuned.toml", changes={"forget.percent": 30})
+
+
+def test_a_tracker_gets_the_cells_with_and_without_a_folder(run, tiny, home, plugin_file, no_pictures):
+    file = plugin_file(TRACKER, name="own_tracker", head="")
+    results = run(tiny, [shrink, raises], plugins=[file], track="lines")
+    first = (home / "seen.jsonl").read_text()
+    run(tiny, [shrink, raises], plugins=[file], track="lines", out="here")
+
+    seen = {cell["row"]: cell for cell in map(json.loads, first.splitlines())}
+    numbers = results.cells.set_index("method")
+    assert [*seen] == numbers.index.tolist() == ["Retrain", "Original", "Shrink", "Raises"]
+    for row, cell in seen.items():
+        assert (cell["key"], cell["status"]) == (numbers["key"][row], numbers["status"][row])
+        assert cell["metrics"].get("ua", "none") == (numbers["ua"][row] if row != "Raises" else "none")
+    assert "no luck" in seen["Raises"]["reason"]
+    assert (home / "seen.jsonl").read_text() == first * 2
+
+
+def test_an_unknown_tracker_is_refused_before_training(run, tiny, home):
+    with pytest.raises(UsageError, match=r"unknown tracker 'mlfow' in --track. Did you mean 'mlflow'"):
+        run(tiny, [shrink], track="mlfow")
+    assert not (home / "store" / "records").exists()
 
 
 def test_the_file_of_a_suite_gives_the_command_the_same_keys(run, tiny, home, call):

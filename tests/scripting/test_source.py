@@ -166,6 +166,46 @@ def test_a_module_of_the_users_is_refused():
         self_contained(uses)
 
 
+def test_what_only_an_enclosing_function_imports_is_refused_unless_the_body_closes_over_it(loaded):
+    import statistics as numbers
+
+    import mubench
+
+    @mubench.method("Declared")
+    def declared(model, task):
+        pass
+
+    @method("Default")
+    def default(model, task, *, lr: float = numbers.mean([1, 3])):
+        pass
+
+    def body(y: mubench.Step = None):
+        return numbers.mean([y, 3])
+
+    told = "which its module lacks: import or define it at the top of the module, or inside"
+    for own, lost in ((declared, "mubench"), (default, "numbers")):
+        with pytest.raises(UsageError, match=f"method '{own.__name__}' uses '{lost}', {told}"):
+            self_contained(own)
+    assert loaded(body)(1) == 2
+
+
+def test_a_typo_in_a_body_is_refused():
+    def wrong(y):
+        return helpr(y)  # noqa: F821
+
+    with pytest.raises(UsageError, match="function 'wrong' uses 'helpr', which its module lacks"):
+        self_contained(wrong)
+
+
+def test_a_local_class_may_name_itself(loaded):
+    class Own:
+        @staticmethod
+        def make():
+            return Own()
+
+    assert type(loaded(Own).make()).__name__ == "Own"
+
+
 def test_two_things_of_one_name_are_refused():
     def make(width):
         def inside(y):
