@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mubench.api.metric import MetricSpec
-from mubench.api.scores import confidence
 from mubench.errors import UsageError, error_context, one_line, unknown
 from mubench.planning.rows import ROLES, Status
 from mubench.reporting import histograms
 from mubench.reporting.formats import unquoted
-from mubench.reporting.histograms import Histogram, Histograms
+from mubench.reporting.histograms import Histograms
 from mubench.reporting.manifest import Manifest, ManifestRow
-from mubench.reporting.metric_cache import row_is_cached, row_values
+from mubench.reporting.metric_cache import cached_values, histograms_of, row_values
 from mubench.reporting.parallel import on_all_cores
 from mubench.storage.store import Record, Store
 
@@ -62,12 +60,16 @@ def _value(name: str, text: str) -> Any:
     """What a field of cells.csv stands for; an empty one is NaN."""
     if name in ("method", "role", "status", "reason", "key", "target"):
         return unquoted(text)
+    if not text:
+        return np.nan
     if text in ("True", "False"):
         return text == "True"
-    for number in (int, float):
-        with suppress(ValueError):
+    for number in (float,) if "." in text else (int, float):
+        try:
             return number(text)
-    return text or np.nan
+        except ValueError:
+            continue
+    return text
 
 
 def cells_frame(
@@ -81,7 +83,7 @@ def cells_frame(
 
     Raises UsageError for options of a metric that are wrong, or a key that is no method's.
     """
-    if any(store.get(key) for key in manifest.keys):
+    if any(store.get(key, arrays=False) for key in manifest.keys):
         with error_context("[metrics]"):
             for name, options in manifest.metrics.items():
                 if name not in metrics:
@@ -110,26 +112,26 @@ def _lines(
     options: Mapping[str, Mapping[str, Any]],
     kept: Kept,
 ) -> list[dict[str, Any]]:
-    records = {row.name: _records(row, store) for row in rows}
-    beside = {row.name: _beside(records[row.name], _by_role(row, rows, records)) for row in rows}
+    found, given = _found(rows, store, arrays=False), (store, metrics, options)
+    known = {name: cached_values([*r.values()], beside, *given) for name, (r, beside) in found.items()}
 
     def values(name: str) -> list[dict[str, float]]:
-        of = records[name]
-        return row_values([of[s] for s in sorted(of)], beside[name], store, metrics, options)
+        records, beside = found[name]
+        numbers = known.get(name)
+        return row_values([*records.values()], beside, *given) if numbers is None else numbers
 
-    def cached(name: str) -> bool:
-        of = records[name]
-        return row_is_cached([of[s] for s in sorted(of)], beside[name], store, metrics, options)
-
-    # what these processes compute they leave in the store, where it is read below
-    on_all_cores(values, [row.name for row in rows if not (row.status or cached(row.name))])
+    if new := [row.name for row in rows if not row.status and known[row.name] is None]:
+        found, known = _found(rows, store, arrays=True), {}
+        # what these processes compute they leave in the store, where it is read below
+        on_all_cores(values, new)
     lines: list[dict[str, Any]] = []
     for row in rows:
         if row.status:
             about = {"method": row.name, "role": row.role, "target": row.target}
             lines.append({**about, "status": row.status, "reason": row.reason})
             continue
-        computed, failure = _computed(records[row.name], partial(values, row.name))
+        records = found[row.name].records
+        computed, failure = _computed(records, partial(values, row.name))
         complete = len(computed) == len(row.keys)
         for seed, key in row.keys.items():
             old = kept.get(key, {})
@@ -139,7 +141,7 @@ def _lines(
                 line = {**numbers, "status": Status.OK, "reason": "", **computed[seed]}
             elif numbers:
                 line = dict(numbers)
-            elif reason := failure if seed in records[row.name] else store.failure(key):
+            elif reason := failure if seed in records else store.failure(key):
                 line = {"status": Status.FAILED, "reason": one_line(reason)}
             elif old:
                 line = {"status": Status.FAILED, "reason": old["reason"]}
@@ -148,9 +150,24 @@ def _lines(
     return lines
 
 
-def _records(row: ManifestRow, store: Store) -> dict[int, Record]:
-    """Seed -> the row's record, if it is in the store."""
-    records = {seed: record for seed, key in row.keys.items() if (record := store.get(key))}
+class _Found(NamedTuple):
+    """A row's records that are in the store, by seed, and what it is measured with, see `_beside`."""
+
+    records: dict[int, Record]
+    beside: Mapping[str, list[Any]]
+
+
+def _found(rows: Sequence[ManifestRow], store: Store, arrays: bool) -> dict[str, _Found]:
+    """By row. arrays: whether they will be read, so that only whole records count."""
+    records = {row.name: _records(row, store, arrays) for row in rows}
+    beside = {row.name: _beside(records[row.name], _by_role(row, rows, records)) for row in rows}
+    return {name: _Found(records[name], beside[name]) for name in records}
+
+
+def _records(row: ManifestRow, store: Store, arrays: bool) -> dict[int, Record]:
+    """Seed -> the row's record, if it is in the store; by seed."""
+    keys = sorted(row.keys.items())
+    records = {seed: record for seed, key in keys if (record := store.get(key, arrays=arrays))}
     for seed, record in records.items():
         if record.about["method"] is None:
             raise UsageError(f"{row.name}, seed {seed}: its key is that of an original model")
@@ -238,18 +255,8 @@ def row_histograms(manifest: Manifest, store: Store, folder: Path) -> Histograms
     """
     keys = {row.name: list(row.keys.values()) for row in manifest.rows if row.keys}
     kept = histograms.load(keys, folder)
-    found: dict[str, dict[str, Histogram]] = {}
-    for name, of_row in keys.items():
-        records = [record for key in of_row if (record := store.get(key))]
-        if len(records) == len(of_row):
-            outputs = [record.outputs() for record in records]
-            found[name] = {
-                part: Histogram.of(np.concatenate([confidence(*o.of(part)) for o in outputs]))
-                for part in histograms.PARTS
-            }
-        elif name in kept:
-            found[name] = dict(kept[name])
-    return found
+    found = {name: histograms_of(of_row, store) or kept.get(name) for name, of_row in keys.items()}
+    return {name: parts for name, parts in found.items() if parts is not None}
 
 
 def hardware(manifest: Manifest, store: Store) -> list[str]:
@@ -257,7 +264,7 @@ def hardware(manifest: Manifest, store: Store) -> list[str]:
 
     Where records are missing, also the lines that the manifest has of them.
     """
-    records = [store.get(key) for key in manifest.keys]
+    records = [store.get(key, arrays=False) for key in manifest.keys]
     lines = dict.fromkeys(manifest.hardware if None in records else ())
     for record in filter(None, records):
         e = record.about["environment"]

@@ -6,14 +6,14 @@ is forgotten in turn.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from mubench.planning.rows import Status
 from mubench.reporting.classes import ClassSummary
-from mubench.reporting.statistics import FEWEST_SEEDS, LEVEL, Paired, holm, paired_differences, smallest_p
+from mubench.reporting.statistics import FEWEST_SEEDS, LEVEL, Paired, holm, paired_rows, smallest_p
 from mubench.reporting.summary import Summary
 from mubench.reporting.uncertainty import fit_variances
 
@@ -21,6 +21,8 @@ _COLUMNS = (
     *("method", "role", "metric", "seeds", "difference", "low", "high"),
     *("p", "p_holm", "p_equivalent", "p_equivalent_holm", "verdict"),
 )
+# A row's values, those that it is compared with, and the variance that their spread does not show.
+_Pair = tuple[list[float], list[float], float]
 
 
 def differences(summary: Summary | ClassSummary, margin: float) -> pd.DataFrame:
@@ -39,29 +41,36 @@ def differences(summary: Summary | ClassSummary, margin: float) -> pd.DataFrame:
 
 
 def _of_table(summary: Summary, margin: float) -> pd.DataFrame:
-    ok = summary.cells[summary.cells["status"] == Status.OK]
-    by_seed = {row: group.set_index("seed") for row, group in ok.groupby("method", sort=False)}
+    names = [c.name for c in summary.columns.metrics if c.better == "reference"]
+    ok = summary.cells[summary.cells["status"] == Status.OK].astype(dict.fromkeys(names, float))
+    by_seed = {row: group.set_index("seed")[names] for row, group in ok.groupby("method", sort=False)}
     rows = [str(row) for row in summary.ok.index]
     fits = fit_variances(summary.numbers, summary.rows["seeds"], summary.columns)
-    lines = []
-    for column in summary.columns.metrics if summary.reference in rows else ():
-        if column.better != "reference":
+    pairs: dict[str, dict[str, _Pair]] = {name: {} for name in names}
+    aims: dict[tuple[str, ...], pd.DataFrame] = {}
+    for row in rows if summary.reference in rows else ():
+        targets = summary.targets.of(row)
+        if summary.rows.loc[row, "role"] == "aside" or not by_seed.keys() >= {*targets} or [row] == targets:
             continue
-        found: dict[str, Paired] = {}
-        for row in rows:
-            values = by_seed[row][column.name].astype(float)
-            targets = summary.targets.of(row)
-            if summary.rows.loc[row, "role"] == "aside" or not by_seed.keys() >= {*targets}:
-                continue
-            target = pd.concat([by_seed[r][column.name].astype(float) for r in targets], axis=1).mean(axis=1)
-            if [row] == targets or not values.index.isin(target.index).all():
-                continue
-            fit = fits[column.name][row] + fits[column.name][targets].mean() / len(targets)
-            if (values - target.loc[values.index]).notna().all() and math.isfinite(fit):
-                aim = target.loc[values.index].to_list()
-                found[row] = paired_differences(values.to_list(), aim, margin, fit)
-        lines += _lines(summary, column.name, found)
+        if (*targets,) not in aims:
+            aims[*targets,] = _mean([by_seed[name] for name in targets])
+        values = by_seed[row]
+        aim = aims[*targets,].reindex(values.index)
+        fit = fits.loc[row] + fits.loc[targets].mean() / len(targets)
+        known = (values - aim).notna().all() & np.isfinite(fit[names])
+        for name in known.index[known]:
+            pairs[name][row] = values[name].to_list(), aim[name].to_list(), float(fit[name])
+    lines = []
+    for name, of_rows in pairs.items():
+        found = dict(zip(of_rows, paired_rows([*of_rows.values()], margin), strict=True))
+        lines += _lines(summary, name, found)
     return pd.DataFrame(lines, columns=list(_COLUMNS))
+
+
+def _mean(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Seed by seed, the mean of frames with the same columns."""
+    columns = {c: pd.concat([frame[c] for frame in frames], axis=1).mean(axis=1) for c in frames[0]}
+    return pd.DataFrame(columns)
 
 
 def _lines(summary: Summary, metric: str, found: Mapping[str, Paired]) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""The metrics of a row, each computed once and then read from the store."""
+"""The metrics and histograms of a row, each computed once and then read from the store."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import mubench.api.outputs
 import mubench.api.scores
 from mubench.api.metric import MetricSpec
 from mubench.api.outputs import Outputs
+from mubench.api.scores import confidence
 from mubench.discovery.source import source_digest, source_files
+from mubench.reporting import histograms
 from mubench.reporting.evaluate import Beside, Options, check_outputs, evaluate_metric, merge_values
+from mubench.reporting.histograms import PARTS, Histogram
 from mubench.storage.files import key_of
 from mubench.storage.store import Record, Store
 
@@ -55,16 +60,24 @@ def row_values(
     return values
 
 
-def row_is_cached(
+def cached_values(
     records: Sequence[Record],
     beside: Beside,
     store: Store,
     metrics: Mapping[str, MetricSpec],
     options: Options,
-) -> bool:
-    """Whether `row_values` would compute nothing."""
-    wanted = _wanted(records, beside, metrics, options)
-    return all(store.cached_json("metrics", key) is not None for *_, key in wanted)
+) -> list[dict[str, float]] | None:
+    """What `row_values` returns, if all of it is in the store and it raises nothing; else None."""
+    values: list[dict[str, float]] = [{} for _ in records]
+    for name, *_, key in _wanted(records, beside, metrics, options):
+        result = store.cached_json("metrics", key)
+        if result is None:
+            return None
+        try:
+            merge_values(values, name, result)
+        except ValueError:
+            return None
+    return values
 
 
 def _wanted(
@@ -75,6 +88,29 @@ def _wanted(
         if records and all(beside.get(other) for other in spec.beside):
             given = options.get(name, {})
             yield name, spec, given, key_of(_facts(spec, given, records, beside))
+
+
+def histograms_of(keys: Sequence[str], store: Store) -> dict[str, Histogram] | None:
+    """By set, the histogram of all these cells together; None unless the store has all their records."""
+    if not all(store.get(key, arrays=False) for key in keys):
+        return None
+    file = Path(histograms.__file__)
+    facts = {
+        "histograms": [source_digest(file), *_base()],
+        "libraries": _libraries(file),
+        "cells": list(keys),
+    }
+    place = key_of(facts)
+    saved = store.cached_json("metrics", place)
+    if saved is None:
+        records = [record for key in keys if (record := store.get(key))]
+        if len(records) < len(keys):  # one of them was damaged
+            return None
+        outputs = [record.outputs() for record in records]
+        found = {p: Histogram.of(np.concatenate([confidence(*o.of(p)) for o in outputs])) for p in PARTS}
+        saved = {part: [one.first, list(one.counts)] for part, one in found.items()}
+        store.save_json("metrics", place, saved)
+    return {part: Histogram(first, tuple(counts)) for part, (first, counts) in saved.items()}
 
 
 def _outputs(record: Record, read: dict[str, Outputs]) -> Outputs:

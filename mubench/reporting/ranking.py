@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -60,7 +60,24 @@ def compare_gaps(first: Floats, second: Floats, fit: float = 0.0) -> GapDifferen
     """
     if first.shape != second.shape or first.ndim != 2 or not first.size:
         raise ValueError(f"pairs need the same seeds and metrics, not shapes {first.shape}, {second.shape}")
-    values = _towards(first) - _towards(second)
+    return _compare(_Side.of(first), _Side.of(second), fit)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """All that a comparison needs of a row: a number a seed, whose mean is the Avg. Gap, and its `_bias`."""
+
+    values: Floats
+    bias: float
+
+    @classmethod
+    def of(cls, rows: Floats) -> _Side:
+        values = np.asarray((rows * np.sign(rows.mean(axis=0))).mean(axis=1))
+        return cls(values, _bias(rows) if len(rows) > 1 else math.nan)
+
+
+def _compare(first: _Side, second: _Side, fit: float) -> GapDifference:
+    values = first.values - second.values
     seeds, difference = len(values), float(values.mean())
     if seeds == 1:
         return GapDifference(1, difference, *[float("nan")] * 3)
@@ -68,17 +85,12 @@ def compare_gaps(first: Floats, second: Floats, fit: float = 0.0) -> GapDifferen
 
     error = float(values.var(ddof=1) / seeds + fit) ** 0.5
     half = error * float(stdtrit(seeds - 1, 1 - LEVEL / 2))
-    above, below = difference - _bias(first), -difference - _bias(second)
+    above, below = difference - first.bias, -difference - second.bias
     if not error <= _ROUNDING:
         p = 2 * float(stdtr(seeds - 1, -max(above, below) / error))
     else:
         p = 0.0 if max(above, below) > _ROUNDING else 1.0
     return GapDifference(seeds, difference, above - half, half - below, p if math.isnan(p) else min(p, 1.0))
-
-
-def _towards(rows: Floats) -> Floats:
-    """A number a seed, whose mean is the Avg. Gap."""
-    return np.asarray((rows * np.sign(rows.mean(axis=0))).mean(axis=1))
 
 
 def _bias(rows: Floats) -> float:
@@ -107,7 +119,7 @@ def rank(
     how many are farther. With fewer than three seeds nothing is closer or farther than anything.
     """
     pairs = list(combinations(rows, 2))
-    found = [compare_frames(rows[a], rows[b], fits[a] + fits[b] if fits else 0.0) for a, b in pairs]
+    found = _compare_pairs(pairs, rows, fits or dict.fromkeys(rows, 0.0))
     # what cannot be known tells nothing apart
     known = [one is not None and one.seeds >= FEWEST_SEEDS and math.isfinite(one.p) for one in found]
     adjusted = holm([one.p if one is not None and ok else 1.0 for one, ok in zip(found, known, strict=True)])
@@ -118,6 +130,17 @@ def rank(
             best[farther] += 1
             worst[closer] -= 1
     return {row: (best[row], worst[row]) for row in rows}
+
+
+def _compare_pairs(
+    pairs: Sequence[tuple[str, str]], rows: Mapping[str, pd.DataFrame], fits: Mapping[str, float]
+) -> list[GapDifference | None]:
+    """As `compare_frames`, of each pair; what a row brings to all its pairs is computed once."""
+    frames = list(rows.values())
+    if not all(len(frame) and frame.index.equals(frames[0].index) for frame in frames):
+        return [compare_frames(rows[a], rows[b], fits[a] + fits[b]) for a, b in pairs]
+    sides = {row: _Side.of(frame.to_numpy(float)) for row, frame in rows.items()}
+    return [_compare(sides[a], sides[b], fits[a] + fits[b]) for a, b in pairs]
 
 
 def compare_frames(first: pd.DataFrame, second: pd.DataFrame, fit: float = 0.0) -> GapDifference | None:

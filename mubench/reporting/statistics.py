@@ -48,12 +48,29 @@ def paired_differences(
     p then is not below that of a t test. Schuirmann (1987) for the two one-sided tests. Raises ValueError if
     the lengths differ or are 0, or the margin is not positive.
     """
+    return paired_rows([(values, reference, fit)], margin)[0]
+
+
+def paired_rows(
+    rows: Sequence[tuple[Sequence[float], Sequence[float], float]], margin: float = 1.0
+) -> list[Paired]:
+    """As `paired_differences`, of many rows at once: (values, reference, fit) of each."""
+    if not margin > 0:
+        raise ValueError(f"the margin must be positive, not {margin}")
+    apart = [_apart(values, reference) for values, reference, _ in rows]
+    tested = zip(apart, _permutation_p(apart), rows, strict=True)
+    return [_paired(of_row, p, margin, fit) for of_row, p, (_, _, fit) in tested]
+
+
+def _apart(values: Sequence[float], reference: Sequence[float]) -> NDArray[np.float64]:
     x, y = np.asarray(values, np.float64), np.asarray(reference, np.float64)
     if x.shape != y.shape or x.ndim != 1 or not len(x):
         raise ValueError(f"pairs need the same seeds twice, not shapes {x.shape} and {y.shape}")
-    if not margin > 0:
-        raise ValueError(f"the margin must be positive, not {margin}")
-    apart = x - y
+    return x - y
+
+
+def _paired(apart: NDArray[np.float64], p: float, margin: float, fit: float) -> Paired:
+    """p: that of the permutation test."""
     mean = float(apart.mean())
     if len(apart) == 1:
         return Paired(1, mean, *[float("nan")] * 4)
@@ -65,7 +82,6 @@ def paired_differences(
         p_equivalent = float(stdtr(degrees, (abs(mean) - margin) / error))
     else:
         p_equivalent = 0.0 if abs(mean) < margin else 1.0
-    p = _permutation_p(apart)
     if fit > 0:
         p = max(p, 2 * float(stdtr(degrees, -abs(mean) / error)))
     return Paired(len(apart), mean, mean - half, mean + half, p, p_equivalent)
@@ -80,11 +96,23 @@ def _signs(seeds: int) -> NDArray[np.float64]:
     return np.concatenate([np.ones((1, seeds)), drawn])
 
 
-def _permutation_p(apart: NDArray[np.float64]) -> float:
-    """Two-sided p of the mean of (n,) differences when each pair may be swapped."""
-    reach = np.abs(_signs(len(apart)) @ apart)
-    # Sums that are equal on paper differ by rounding.
-    return float(np.mean(reach >= abs(apart.sum()) * (1 - 1e-12)))
+def _permutation_p(rows: Sequence[NDArray[np.float64]]) -> list[float]:
+    """Of each row's (n,) differences, two-sided p of their mean when each pair may be swapped.
+
+    Rows with equally many seeds are tested in one product of matrices: a product for each row would read
+    all signs from memory again.
+    """
+    found = [float("nan")] * len(rows)
+    for seeds in {len(apart) for apart in rows}:
+        at = [i for i, apart in enumerate(rows) if len(apart) == seeds]
+        together = np.array([rows[i] for i in at])
+        # Sums that are equal on paper differ by rounding.
+        rounding = 1e-12 * np.abs(together).sum(axis=1)
+        reach = np.abs(together @ _signs(seeds).T)
+        p = (reach >= (np.abs(together.sum(axis=1)) - rounding)[:, None]).mean(axis=1)
+        for i, one in zip(at, p, strict=True):
+            found[i] = float(one)
+    return found
 
 
 def smallest_p(seeds: int) -> float:

@@ -54,18 +54,24 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What a record says about itself, and its files; one of DAMAGE if any is not as it was written."""
-    files = {ABOUT: (folder / ABOUT).read_bytes()}
-    about: Any = json.loads(files[ABOUT].decode())
+def _read_about(text: bytes) -> dict[str, Any]:
+    """What a record says about itself; one of DAMAGE if that is not as it was written."""
+    about: Any = json.loads(text.decode())
     if not isinstance(about, dict):
         raise ValueError(f"{ABOUT} is no table")
     digest = about.pop("sha256", None)  # the first records had none
     if digest is not None and digest != key_of(about):
         raise ValueError(f"{ABOUT} does not match its digest")
+    if not {*about["files"].keys()} <= {ARRAYS, WEIGHTS}:  # never a path that leads elsewhere
+        raise ValueError(f"{ABOUT} names a file that no record has")
+    return about
+
+
+def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What a record says about itself, and its files; one of DAMAGE if any is not as it was written."""
+    files = {ABOUT: (folder / ABOUT).read_bytes()}
+    about = _read_about(files[ABOUT])
     for name, digest in about["files"].items():
-        if name not in (ARRAYS, WEIGHTS):  # never a path that leads elsewhere
-            raise ValueError(f"{ABOUT} names a file that no record has")
         files[name] = (folder / name).read_bytes()
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise ValueError(f"{name} does not match its digest")
@@ -107,6 +113,15 @@ class Record:
         return self.folder / WEIGHTS
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A record that was checked. version: of its description. whole: whether its arrays were checked too."""
+
+    version: tuple[int, int]
+    record: Record
+    whole: bool
+
+
 class Store:
     """A folder of records, data caches, locks and logs; several runs may share one."""
 
@@ -119,7 +134,7 @@ class Store:
             raise UsageError(f"the store {root}: {error}") from None
         except UnicodeEncodeError:
             raise UsageError(f"the store {str(root)!a}: the path is not UTF-8; choose another") from None
-        self._whole: dict[str, tuple[tuple[int, int], Record]] = {}
+        self._known: dict[str, _Known] = {}
         self._recovered = False
 
     def check_writable(self) -> None:
@@ -153,32 +168,36 @@ class Store:
         """Where the cell's printed output goes; write it with `files.open_new`."""
         return self._path("logs", key, ".log")
 
-    def get(self, key: str) -> Record | None:
+    def get(self, key: str, *, arrays: bool = True) -> Record | None:
         """The record, whole and checked, or None; a damaged one is set aside and None returned.
 
-        A record that was checked before and has not been replaced since is not read again.
+        A record that was checked before and has not been replaced since is not read again. arrays: unless
+        they are wanted, only what it says of itself is read and checked.
         """
         if not self._recovered:  # what an import that was killed has left is no record
             recover(self.root)
             self._recovered = True
-        if not os.path.isdir(self._where(key)):  # noqa: PTH112 - see `_where`
+        where = self._where(key)
+        if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
             return None
-        folder = self.folder(key)
         with suppress(*DAMAGE):
-            return self._checked(key, folder)
+            return self._checked(key, where, arrays)
         try:  # once more: another run may have been replacing it at that moment
-            return self._checked(key, folder)
+            return self._checked(key, where, arrays)
         except DAMAGE as error:
-            self._set_aside(folder, error)
+            self._set_aside(Path(where), error)
             return None
 
-    def _checked(self, key: str, folder: Path) -> Record:
-        """The record; one of DAMAGE if it is not whole."""
-        now = (folder / ABOUT).stat()
+    def _checked(self, key: str, where: str, arrays: bool) -> Record:
+        """The record; one of DAMAGE if it is not as it was written."""
+        now = os.stat(f"{where}/{ABOUT}")  # noqa: PTH116 - see `_where`
         version = (now.st_ino, now.st_mtime_ns)
-        if key not in self._whole or self._whole[key][0] != version:
-            self._whole[key] = version, Record(folder, read_record(folder)[0])
-        return self._whole[key][1]
+        known = self._known.get(key)
+        if known is None or known.version != version or (arrays and not known.whole):
+            folder = Path(where)
+            about = read_record(folder)[0] if arrays else _read_about((folder / ABOUT).read_bytes())
+            known = self._known[key] = _Known(version, Record(folder, about), arrays)
+        return known.record
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
         target = self.root / "damaged" / f"{folder.name}-{time.time_ns()}"

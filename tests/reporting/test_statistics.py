@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mubench.reporting.statistics import holm, paired_differences
+from mubench.reporting.statistics import holm, paired_differences, paired_rows
 
 
 def pairs(seeds, shift=0.3):
@@ -88,3 +88,22 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.5, 0.03]) == pytest.approx([0.09, 0.04, 0.5, 0.09])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("seeds", [4, 20])
+def test_rows_tested_together_are_as_each_alone(seeds):
+    rng = np.random.default_rng(3)
+    rows = [
+        (rng.normal(i, 2, n).tolist(), rng.normal(0, 2, n).tolist(), i / 9)
+        for i in (0, 1)
+        for n in (seeds, 3)
+    ]
+
+    assert paired_rows(rows, 2.0) == [paired_differences(x, y, 2.0, fit) for x, y, fit in rows]
+
+
+def test_differences_that_cancel_on_paper_have_p_1():
+    x = [0.1, 0.2, -0.3] * 6
+
+    assert sum(x) != 0
+    assert paired_differences(x, [0.0] * 18).p == 1.0

@@ -107,6 +107,15 @@ def test_a_record_is_checked_once_for_as_long_as_it_stays(store, kept, monkeypat
     assert store.get(KEY) is first
 
 
+def test_a_description_is_read_without_its_arrays_and_these_are_checked_before_they_are_read(store, kept):
+    (kept / ARRAYS).write_bytes(b"cut")
+
+    assert store.get(KEY, arrays=False).about["note"] == "x"
+    assert store.get(KEY) is None
+    assert store.get(KEY, arrays=False) is None
+    assert len(list((store.root / "damaged").iterdir())) == 1
+
+
 def test_a_killed_write_is_never_read(store, monkeypatch):
     """The process ends after the arrays are written, before the record has its name."""
     real = write_atomic

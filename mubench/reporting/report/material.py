@@ -62,7 +62,8 @@ def _methods(manifest: Manifest, store: Store, known: Mapping[str, MethodSpec]) 
     bases = _bases(manifest)
     found = {}
     for row in next(iter(manifest.blocks.values())):
-        record = next(filter(None, map(store.get, row.keys.values())), None)
+        records = (store.get(key, arrays=False) for key in row.keys.values())
+        record = next(filter(None, records), None)
         name = record.about["method"] if record else bases.get(row.name, row.name)
         if name not in known and row.role in ("reference", "floor"):
             name = by_role.get("reference", "")
@@ -122,7 +123,7 @@ def _outputs(row: ManifestRow, seed: int, store: Store) -> Outputs | None:
 def _machines(manifest: Manifest, store: Store) -> list[dict[str, str]]:
     """The environments of the records, each once and in the order of the table."""
     found: dict[str, dict[str, str]] = {}
-    for record in filter(None, map(store.get, manifest.keys)):
+    for record in filter(None, (store.get(key, arrays=False) for key in manifest.keys)):
         facts = {str(k): str(v) for k, v in record.about["environment"].items() if v is not None}
         found[repr(facts)] = facts
     return list(found.values())
