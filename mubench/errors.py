@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 # Names that an error lists at most.
 MOST_NAMES = 10
-LISTED = ("method", "mask", "suite", "dataset", "metric", "model", "engine")
+LISTED = ("method", "mask", "suite", "dataset", "metric", "model", "engine", "tracker")
 
 
 class UsageError(Exception):
@@ -50,6 +51,12 @@ def suggestion(name: str, known: Iterable[str], kind: str = "") -> str:
     more = len(names) - MOST_NAMES
     rest = f", {more} more" + (f": mubench list {kind}s" if kind in LISTED else "") if more > 0 else ""
     return f" Known: {', '.join(names[:MOST_NAMES]) or 'none'}{rest}."
+
+
+def need_package(package: str, user: str, extra: str) -> None:
+    """UsageError that says what to install, unless the package that `user` needs is; extra: of mubench."""
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"{user} needs {package}, which is not installed: pip install 'mubench[{extra}]'")
 
 
 def suggest_file(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -77,8 +76,3 @@ def devices() -> list[str]:
 def _add(needs: Needs, plan: Plan) -> None:
     needs.keys |= {cell.key for cell in plan.cells}
     needs.splits |= {split.digest for block in plan.blocks for split in block.splits.values()}
-
-
-def split_of(manifest: dict[str, dict[str, str]]) -> str:
-    """The digest of the split that a record says it is of."""
-    return hashlib.sha256("".join(part["sha256"] for part in manifest.values()).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def export_records(request: Request, target: Path, *, numbers: bool, weights: bo
     counts: dict[str, int] = {}
     with byte_progress("packing", sum(map(size_of, folders))) as report:
         packed = _records(request.store, folders, weights, counts, report)
-        about = write_archive(target, _chained(members, packed), **facts)
+        about = write_archive(target, chain(members, packed), **facts)
     if not about.files:
         target.unlink()
         raise UsageError(f"nothing to export: {request.store.root} has no records")
@@ -64,11 +65,6 @@ def export_records(request: Request, target: Path, *, numbers: bool, weights: bo
     if left := counts.get("damaged"):
         LOG.warning("%d damaged records were left out; mubench store verify names them", left)
     return 0
-
-
-def _chained(members: Members, packed: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    yield from members
-    yield from packed
 
 
 def _records(

@@ -18,14 +18,16 @@ import click
 from filelock import Timeout
 
 from mubench.commands.messages import working_console
-from mubench.commands.needs import Needs, devices, needs_of, split_of
+from mubench.commands.needs import Needs, devices, needs_of
 from mubench.commands.stock import size_text
 from mubench.errors import UsageError, printable
+from mubench.planning.splits import split_digest
 from mubench.planning.suite import find
 from mubench.reporting.manifest import read_manifest
 from mubench.storage.holding import held, store_lock
 from mubench.storage.inventory import Kind, size_of, take_stock
 from mubench.storage.journal import recover
+from mubench.storage.merge import REFERENCES
 from mubench.storage.store import ABOUT, Store
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _judge(store: Store, needs: Needs, wanted: Wanted) -> Verdict:
         if reason:
             verdict.kept[reason] += 1
             with suppress(KeyError, TypeError, AttributeError):
-                splits.add(split_of(about["split"]))
+                splits.add(split_digest(part["sha256"] for part in about["split"].values()))
         else:
             verdict.doomed[path] = "records that no suite needs"
     records = {p.name for p in _of(stock, "records", "originals") if p not in verdict.doomed}
@@ -140,7 +142,7 @@ def _about(record: Path) -> dict[str, Any]:
 def _imported(store: Store) -> set[str]:
     """The keys of the cells of imported runs."""
     keys: set[str] = set()
-    for folder in (store.root / "references").glob("*"):
+    for folder in (store.root / REFERENCES).glob("*"):
         with suppress(UsageError):
             keys |= set(read_manifest(folder).keys)
     return keys

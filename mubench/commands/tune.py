@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mubench.commands.request import Choice, Request, read
 from mubench.commands.work import report_failures, run_missing
-from mubench.errors import UsageError, printable
+from mubench.errors import UsageError, need_package, printable
 from mubench.planning.plan import Plan, make_plan
 from mubench.reporting.columns import Columns
 from mubench.reporting.results import check_writable
@@ -33,8 +32,7 @@ def tune_suite(
     """
     if trials < 1 or seeds < 1:
         raise UsageError("--trials and --dev-seeds must be at least 1")
-    if importlib.util.find_spec("optuna") is None:
-        raise UsageError("mubench tune needs Optuna: pip install 'mubench[tune]'")
+    need_package("optuna", "mubench tune", "tune")
     from mubench.tuning.outcome import frame
     from mubench.tuning.plots import pictures
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mubench.planning.cell import CELL, Cell
-from mubench.planning.data_cache import cached_folder
+from mubench.planning.data_cache import filled_cache_folder
 from mubench.storage.files import read_folder
 from mubench.storage.store import Store
 
@@ -41,7 +41,7 @@ def _plugin_folder(path: str) -> str:
 def needs(cell: Cell, store: Store) -> dict[str, Path]:
     """Path below the node's store -> the file or folder here that must lie there before the cell can run."""
     data = cell.setting.data
-    folders = {f"data/{data.digest}": cached_folder(data.dataset, data.options, store.root / "data")}
+    folders = {f"data/{data.digest}": filled_cache_folder(data.dataset, data.options, store.root / "data")}
     if cell.original:
         place = store.folder(cell.original)
         folders[str(place.relative_to(store.root))] = place

@@ -16,9 +16,8 @@ from typing import Any
 
 from mubench.api.engine import engine
 from mubench.engines._cluster import check_reachable, full_address, nodes, unreachable
-from mubench.engines._extra import need
 from mubench.engines._seat import Seat, Shared
-from mubench.errors import UsageError
+from mubench.errors import UsageError, need_package
 from mubench.planning.cell import Cell, Setting
 from mubench.storage.store import Store
 
@@ -35,7 +34,7 @@ class Ray:
     """
 
     def __init__(self, *, address: str = "auto", gpus_per_cell: float = 1.0) -> None:
-        need("ray", "ray")
+        need_package("ray", "--engine ray", "ray")
         if not 0 < gpus_per_cell <= 1:
             raise UsageError(
                 f"--gpus-per-cell {gpus_per_cell:g}: a cell takes a GPU or a share of one; "

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mubench.api.engine import engine
-from mubench.engines._extra import need
-from mubench.errors import UsageError
+from mubench.errors import UsageError, need_package
 from mubench.planning.cell import CELL, Cell
 from mubench.running.engine import GoneError
 from mubench.running.machine import difference, facts, facts_apart
 from mubench.running.outcome import REPLY, Reply, Status, one_line
 from mubench.running.process import WorkerProcess
+from mubench.storage.inventory import JOBS
 from mubench.storage.store import Store
 
 # Jobs that wait or run at once unless --jobs says otherwise; SLURM decides which of them run.
@@ -51,7 +51,7 @@ class Slurm:
         setup: str = "",
         cluster: Literal["slurm", "local"] = "slurm",
     ) -> None:
-        need("submitit", "slurm")
+        need_package("submitit", "--engine slurm", "slurm")
         if minutes < 1 or memory_gb < 0:
             raise UsageError(f"--engine slurm: minutes = {minutes} and memory_gb = {memory_gb} make no limit")
         if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
@@ -70,7 +70,7 @@ class Slurm:
         if jobs == 0:
             raise UsageError("--jobs 0 runs cells in this process; leave out --engine slurm")
         setting = cells[0].setting
-        self._folder = store.root / "jobs" / uuid.uuid4().hex[:12]
+        self._folder = store.root / JOBS / uuid.uuid4().hex[:12]
         executor = self._executor(self._folder, setting.device, setting.threads)
         queue = _Jobs(executor, store, facts(setting.device))
         return [_Submitter(queue) for _ in range(min(jobs or AT_ONCE, len(cells)))]

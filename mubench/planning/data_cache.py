@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mubench.api.dataset import DatasetSpec, ImageSpec, Raw
 from mubench.discovery.find import load_function
-from mubench.errors import UsageError, class_label, suggestion
-from mubench.storage.files import lock_file, write_atomic
-from mubench.streams import numpy_stream
+from mubench.errors import UsageError, suggestion
+from mubench.planning.subset import SUBSET, subset
+from mubench.storage.files import lock_file, scratch_beside, write_atomic
 
 # Of the cache; another one is not read.
 FORMAT = 2
-SUBSET = ("train_per_class", "test_per_class")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ def _frame_digest(raw: Raw) -> str:
     return _digest(replace(raw, images=np.zeros((len(raw.labels), 0, 0, 0), np.uint8)))
 
 
-def _read(folder: Path) -> tuple[Raw, str]:
+def _read(folder: Path, verify: bool) -> tuple[Raw, str]:
+    """The arrays and their digest; OSError or ValueError unless they are as written, images if `verify`."""
     about = json.loads((folder / "about.json").read_text())
     images, labels, test = (
         np.load(folder / f"{part}.npy", allow_pickle=False, mmap_mode="r" if part == "images" else None)
@@ -66,12 +65,14 @@ def _read(folder: Path) -> tuple[Raw, str]:
     raw = Raw(images, labels, test, tuple(about["classes"]), about["padding"], about["flip"])
     if _frame_digest(raw) != about["frame"]:
         raise ValueError("the cached labels do not match their digest")
+    if verify and _digest(raw) != about["digest"]:
+        raise ValueError("the cached images do not match their digest")
     return raw, about["digest"]
 
 
 def _write(raw: Raw, digest: str, folder: Path) -> None:
     """Under a temporary name first, so that a half-written cache is never read."""
-    scratch = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch = scratch_beside(folder)
     scratch.mkdir(parents=True)
     try:
         for part in ("images", "labels", "test"):
@@ -92,7 +93,7 @@ def image_spec_of(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) ->
     return spec.images or load_dataset(spec, options, cache).raw.spec
 
 
-def cached_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> Path:
+def filled_cache_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> Path:
     """The folder of the cache with all images of a dataset, for another machine; made now if need be."""
     load_dataset(spec, options, cache)
     return cache_folder(spec, options, cache)
@@ -110,7 +111,7 @@ def load_dataset(
 
     Besides the dataset's own options there are `train_per_class` and `test_per_class`: only so many
     images of each class, the same ones at every call. verify: check the cached arrays by their digest.
-    handed: another machine's `cached_folder`, to be read in place of this one's cache.
+    handed: another machine's `filled_cache_folder`, to be read in place of this one's cache.
 
     Raises UsageError for a wrong option, or data that are missing or malformed.
     """
@@ -155,9 +156,7 @@ def cache_folder(spec: DatasetSpec, options: Mapping[str, Any], cache: Path) -> 
 
 def check_cached(folder: Path) -> None:
     """OSError or ValueError unless the arrays kept there are as they were written."""
-    raw, digest = _read(folder)
-    if _digest(raw) != digest:
-        raise ValueError("the images do not match their digest")
+    _read(folder, verify=True)
 
 
 def _folder(spec: DatasetSpec, arguments: Mapping[str, Any], cache: Path) -> Path:
@@ -177,16 +176,13 @@ def _cached(folder: Path, verify: bool) -> tuple[Raw, str] | None:
     if not folder.exists():
         return None
     try:
-        raw, digest = _read(folder)
-        if verify and _digest(raw) != digest:
-            raise ValueError("the cached images do not match their digest")
+        return _read(folder, verify)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         aside = folder.with_name(f"{folder.name}.bad-{uuid.uuid4().hex[:8]}")
         with suppress(OSError):  # another run was first
             folder.rename(aside)
             print(f"{folder}: {error}; set aside as {aside.name}, decoded again", file=sys.stderr)  # noqa: T201
         return None
-    return raw, digest
 
 
 def _decode(spec: DatasetSpec, arguments: Mapping[str, Any], folder: Path, verify: bool) -> tuple[Raw, str]:
@@ -209,32 +205,3 @@ def _fresh(spec: DatasetSpec, arguments: Mapping[str, Any]) -> tuple[Raw, str]:
 def _writable(folder: Path) -> bool:
     """Whether files can be made in the folder, or the folder itself."""
     return os.access(next(p for p in (folder, *folder.parents) if p.exists()), os.W_OK)
-
-
-def subset(
-    labels: NDArray[np.int64],
-    test: NDArray[np.bool_],
-    train_per_class: Any,
-    test_per_class: Any,
-    classes: tuple[str, ...] = (),
-) -> NDArray[np.int64] | None:
-    """Sorted indices of so many training and test images of each class; None if all are wanted.
-
-    A smaller subset lies inside a larger one. UsageError if a class has too few images.
-    """
-    if train_per_class is None and test_per_class is None:
-        return None
-    kept = []
-    for part, wanted in (("train", train_per_class), ("test", test_per_class)):
-        if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
-            raise UsageError(f"data.{part}_per_class must be a whole number above 0, got {wanted!r}")
-        for k in range(int(labels.max()) + 1):
-            members = np.flatnonzero((labels == k) & (test == (part == "test")))
-            if wanted is not None and len(members) < wanted:
-                raise UsageError(
-                    f"data.{part}_per_class = {wanted}: {class_label(k, classes)} has only "
-                    f"{len(members)} {part} images"
-                )
-            order = numpy_stream(0, "subset", part, str(k)).permutation(members)
-            kept.append(order[:wanted])
-    return np.sort(np.concatenate(kept))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,11 @@ MOST_BYTES = 100_000_000
 def digest_of(indices: Indices) -> str:
     """SHA-256 of the indices as little-endian int64."""
     return hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()
+
+
+def split_digest(digests: Iterable[str]) -> str:
+    """SHA-256 over the digests of a split's sets, in their order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,8 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the digests of all sets: the name of the split's file."""
-        return hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()
+        """`split_digest` of all sets: the name of the split's file."""
+        return split_digest(self.digests.values())
 
     def manifest(self) -> dict[str, dict[str, Any]]:
         """Count and SHA-256 of each set; of a legacy split also how far the original's set is off."""
@@ -149,8 +154,7 @@ def check_saved(path: Path) -> None:
     for name, part in parts.items():
         if digest_of(np.array(part["indices"], dtype=np.int64)) != part["sha256"]:
             raise ValueError(f"the indices of {name} do not match their digest")
-    whole = hashlib.sha256("".join(part["sha256"] for part in parts.values()).encode()).hexdigest()
-    if whole != path.stem:
+    if split_digest(part["sha256"] for part in parts.values()) != path.stem:
         raise ValueError("it does not match its name")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from mubench.errors import printable
+from mubench import errors
 from mubench.planning.cell import Cell
 
 # Longer reasons are cut: they stand in a table's footnote.
@@ -52,7 +52,7 @@ REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 def one_line(text: str, limit: int = REASON_LIMIT) -> str:
     """`text` on one line that any terminal and file takes: control characters and lone surrogates escaped."""
-    clean = printable(" ".join(text.split()))
+    clean = errors.one_line(text)
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
 
 

@@ -10,7 +10,6 @@ import hashlib
 import re
 import stat
 import tempfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mubench.errors import UsageError, quote
+from mubench.storage.files import scratch_beside
 from mubench.storage.store import ABOUT as RECORD
 from mubench.storage.store import ARRAYS, WEIGHTS
 
@@ -63,7 +63,7 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes]], **facts: Any) 
 
     The same content makes the same bytes. UsageError if it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch = scratch_beside(path)
     digests: dict[str, tuple[int, str]] = {}
     try:
         with zipfile.ZipFile(scratch, "x", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

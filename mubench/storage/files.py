@@ -25,10 +25,15 @@ def key_of(facts: Any) -> str:
     return hashlib.sha256(_CANONICAL.encode(facts).encode()).hexdigest()
 
 
+def scratch_beside(path: Path) -> Path:
+    """A new name in the same folder, for what will have the name `path` when it is whole."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old content or the new, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch = scratch_beside(path)
     try:
         with scratch.open("xb") as file:  # new: a link that somebody has put there is not followed
             file.write(data)
@@ -50,7 +55,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make a folder of these files whole or not at all; one that is there stays."""
-    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch = scratch_beside(folder)
     scratch.mkdir(parents=True)
     try:
         for name, data in files.items():

@@ -36,6 +36,10 @@ KINDS = {
     "running": "what running processes work on",
     "other": "not of mubench",
 }
+# The folder of the jobs that an engine has submitted; each takes its own away.
+JOBS = "jobs"
+# Folders in which everything is on its way.
+_PASSING = (IMPORTS, JOBS)
 # Kinds whose files hold their own digest.
 DIGESTED = ("metrics", "failures", "timings", "rates", "specs")
 # Kind -> raises, saying what is wrong, if the file or folder is not as it was written.
@@ -81,11 +85,11 @@ def _contents(root: Path) -> Iterator[tuple[str, Path]]:
         return
     for folder in sorted(root.iterdir()):
         name = folder.name
-        if not folder.is_dir() or (name not in KINDS and name not in ("records", IMPORTS)):
+        if not folder.is_dir() or name not in (*KINDS, *_PASSING):
             yield "other", folder
             continue
         for path in sorted(folder.iterdir()):
-            if name == IMPORTS or path.name.startswith(".") or ".tmp" in path.name or ".bad-" in path.name:
+            if name in _PASSING or path.name.startswith(".") or ".tmp" in path.name or ".bad-" in path.name:
                 yield "unfinished", path
             elif name == "records":
                 yield from _records(path)

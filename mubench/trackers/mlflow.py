@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import re
@@ -10,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mubench.api.tracker import TrackedCell, tracker
-from mubench.errors import UsageError
+from mubench.errors import need_package
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,8 +30,7 @@ class Mlflow:
 
     def __init__(self, suite: str) -> None:
         """UsageError if MLflow is not installed; nothing is connected yet."""
-        if importlib.util.find_spec("mlflow") is None:
-            raise UsageError("--track mlflow needs MLflow: pip install 'mubench[mlflow]'")
+        need_package("mlflow", "--track mlflow", "mlflow")
         self._suite = suite
         self._client: MlflowClient | None = None
         self._experiment = ""

@@ -103,5 +103,8 @@ def test_mlflow_that_is_not_installed_is_refused_before_anything_runs(run, home,
     code, _, err = run("--track", "mlflow")
 
     assert code == 2
-    assert err.strip() == "Error: --track mlflow needs MLflow: pip install 'mubench[mlflow]'"
+    assert (
+        err.strip()
+        == "Error: --track mlflow needs mlflow, which is not installed: pip install 'mubench[mlflow]'"
+    )
     assert not (home / "store" / "records").exists()

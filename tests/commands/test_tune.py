@@ -174,4 +174,4 @@ def test_without_optuna_a_line_names_the_extra(tune, home, monkeypatch):
     code, out, err = tune("--trials", 1)
 
     assert (code, out) == (2, "")
-    assert err == "Error: mubench tune needs Optuna: pip install 'mubench[tune]'\n"
+    assert err == "Error: mubench tune needs optuna, which is not installed: pip install 'mubench[tune]'\n"

@@ -1,5 +1,6 @@
 """Engines are plugins: found by name, refused in one line, and what they are asked."""
 
+import importlib.util
 import math
 import socket
 from types import SimpleNamespace
@@ -71,7 +72,8 @@ def test_wrong_words_are_refused(home, options, message):
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
 def test_what_is_not_installed_is_named_with_the_command(home, name, package, monkeypatch):
-    monkeypatch.setattr("mubench.engines._extra.find_spec", lambda _: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda one: None if one == package else find(one))
 
     with pytest.raises(UsageError) as caught:
         _ = request(home, engine=name).workforce
@@ -85,7 +87,7 @@ class TestRay:
 
     @pytest.fixture(autouse=True)
     def _installed(self, monkeypatch):
-        monkeypatch.setattr(ray, "need", lambda *_: None)
+        monkeypatch.setattr(ray, "need_package", lambda *_: None)
 
     @pytest.mark.parametrize("share", [0.0, -1.0, 1.5, 2.0, math.inf])
     def test_a_share_of_a_gpu_is_above_0_and_at_most_1(self, share):

@@ -19,6 +19,7 @@ def store(filled):
     (store.root / "logs").mkdir(exist_ok=True)
     (store.root / "logs" / f"{KEYS[0]}.log").write_bytes(bytes(1234))
     (store.root / "records" / ".ab00-1.tmp").mkdir()
+    (store.root / "jobs" / "ab00").mkdir(parents=True)
     (store.root / "README").write_text("mine")
     return store
 
@@ -34,7 +35,7 @@ def test_every_kind_is_counted_and_sized(store):
         "logs": 1,
         "failures": 1,
         "suites": 1,
-        "unfinished": 1,
+        "unfinished": 2,
         "other": 1,
     }
     assert stock["logs"].size == 1234
