@@ -1,6 +1,7 @@
 """A made-up dataset, suites and plugins written from strings, and runs of them in a folder of their own."""
 
 import os
+import signal
 import textwrap
 from pathlib import Path
 
@@ -9,6 +10,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest
 from suites import BLOBS
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it does not wait for
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HEAD = """
 import os, sys, time
