@@ -112,6 +112,15 @@ class Request:
         return {**({"profile": self.profile} if self.profile else {}), **self.overrides}
 
     @property
+    def pinned(self) -> dict[str, dict[str, Any]]:
+        """Row -> the hyper-parameters that `set_options` give a value."""
+        rows: dict[str, dict[str, Any]] = {}
+        for text in self.set_options:
+            for row, given in suite.parse_set(text).get("methods", {}).items():
+                rows.setdefault(row, {}).update(given)
+        return rows
+
+    @property
     def changes(self) -> list[dict[str, Any]]:
         """What the options change in the suite, in the order in which it is merged."""
         tuned = [{"methods": self.tuned_file.tuned.methods}] if self.tuned_file else []

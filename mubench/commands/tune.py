@@ -13,7 +13,7 @@ from mubench.planning.plan import Plan, make_plan
 from mubench.reporting.columns import Columns
 from mubench.reporting.results import check_writable
 from mubench.storage.files import write_atomic
-from mubench.tuning.development import Trial, development, tunable
+from mubench.tuning.development import Trial, development, tunable, unpinned
 from mubench.tuning.score import Score, scores
 from mubench.tuning.tuned import FILE, Tuned, methods_text
 
@@ -68,6 +68,7 @@ class _Rounds:
         specs, left_out = tunable(choice.suite, request.catalogue, choice.names, choice.plugins)
         if left_out:
             LOG.info("without a search space, so not tuned: %s", printable(", ".join(left_out)))
+        specs = unpinned(specs, request.pinned)
         plan = self._plan([], seeds)
         kept = None if storage is None else open_storage(storage)
         self.studies = open_studies(specs, choice.suite, request.name, plan, trials, kept)

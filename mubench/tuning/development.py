@@ -5,8 +5,8 @@ A trial is an ordinary row of an ordinary run, so it is cached, resumed and time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mubench.api.method import MethodSpec, Role
@@ -50,6 +50,20 @@ def tunable(
     if not able:
         raise UsageError(f"the methods declare {lack}: name others by --methods, or {how}")
     return able, rest
+
+
+def unpinned(specs: Sequence[MethodSpec], pinned: Mapping[str, Mapping[str, Any]]) -> list[MethodSpec]:
+    """The methods, each without what `pinned`, by method, gives a value: that is not searched.
+
+    UsageError for a method of which nothing is left to search.
+    """
+    left = []
+    for spec in specs:
+        search = {name: one for name, one in spec.search.items() if name not in pinned.get(spec.name, {})}
+        if not search:
+            raise UsageError(f"--set gives all that is searched of method {spec.name!r} a value")
+        left.append(replace(spec, search=search))
+    return left
 
 
 def development(

@@ -75,6 +75,25 @@ def test_a_repeated_search_comes_from_the_store_and_a_longer_one_goes_on(tune, w
     assert longer.loc[first.index, ["score", "parameters"]].equals(first[["score", "parameters"]])
 
 
+def test_what_set_gives_a_value_is_kept_and_the_rest_is_searched(tune, written):
+    tune(
+        "--trials",
+        2,
+        "--dev-seeds",
+        1,
+        "--out",
+        "tuned",
+        "--methods",
+        "SalUn",
+        "--set",
+        "methods.SalUn.rho=0.4",
+    )
+
+    found = [json.loads(text) for text in written().loc["SalUn", "parameters"]]
+    assert [one["rho"] for one in found] == [0.4, 0.4]
+    assert found[0]["lr"] != found[1]["lr"]
+
+
 def test_a_search_in_a_database_needs_no_records_to_go_on(tune, home, written):
     words = ("--dev-seeds", 1, "--out", "tuned", "--trials", 3, "--storage", "sqlite:///tuning.db")
     tune(*words)

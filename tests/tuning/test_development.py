@@ -4,7 +4,7 @@ import pytest
 
 from mubench.discovery.find import Catalogue
 from mubench.errors import UsageError
-from mubench.tuning.development import Trial, development, tunable
+from mubench.tuning.development import Trial, development, tunable, unpinned
 
 
 @pytest.fixture
@@ -51,6 +51,22 @@ def test_a_named_method_that_cannot_be_tuned_is_refused(suite, plugin_file, name
 def test_a_suite_without_a_method_to_tune_is_refused(bench):
     with pytest.raises(UsageError, match="the methods declare no search space for random forgetting"):
         tunable(bench(dry=True).suite, Catalogue(), [], [])
+
+
+def test_what_has_a_value_is_not_searched(suite):
+    able, _ = tunable(suite, Catalogue(), [], [])
+
+    ft, salun, cl = unpinned(able, {"SalUn": {"rho": 0.5, "epochs": 1}})
+
+    assert list(salun.search) == ["lr"]
+    assert [ft, cl] == [able[0], able[2]]
+
+
+def test_a_method_with_nothing_left_to_search_is_refused(suite):
+    able, _ = tunable(suite, Catalogue(), ["FT"], [])
+
+    with pytest.raises(UsageError, match="--set gives all that is searched of method 'FT' a value"):
+        unpinned(able, {"FT": {"lr": 0.1}})
 
 
 def test_trials_run_on_development_seeds_beside_the_reference(suite):
