@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mubench.api.row_mask import entries_over
-from mubench.api.training import Mask, Schedule
+from mubench.api.training import Mask, Schedule, check_mask
 
 
 class AdamStep:
@@ -46,10 +46,7 @@ class AdamStep:
         self._model, self._loss, self._lr, self._decay = model, loss, lr, decay
         self._betas, self._schedule = betas, schedule
         self._parameters: list[Tensor] = list(named.values())
-        if mask is not None:
-            for name, p in named.items():
-                if name not in mask or mask[name].shape != p.shape:
-                    raise ValueError(f"the mask has no entry of shape {tuple(p.shape)} for {name!r}")
+        check_mask(mask, named)
         masks = [_hard(m) for m in (mask, entries_over(model)) if m]
         self._mask: list[Tensor] | None = None
         if masks:

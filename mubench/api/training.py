@@ -53,10 +53,7 @@ class Step:
         done so far -> factor on `lr`. Raises ValueError if a mask does not fit the parameters.
         """
         named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        if mask is not None:
-            for name, p in named.items():
-                if name not in mask or mask[name].shape != p.shape:
-                    raise ValueError(f"the mask has no entry of shape {tuple(p.shape)} for {name!r}")
+        check_mask(mask, named)
         self._model, self._loss = model, loss
         self._lr, self._momentum, self._decay = lr, momentum, decay
         self._schedule = schedule
@@ -86,6 +83,15 @@ class Step:
             torch._foreach_add_(self._velocity, gradients)
             torch._foreach_add_(self._parameters, self._velocity, alpha=-lr)
         return loss.detach()
+
+
+def check_mask(mask: Mask | None, named: Mapping[str, Tensor]) -> None:
+    """ValueError, naming the first parameter without one, unless a mask has an entry of the shape of each."""
+    if mask is None:
+        return
+    for name, p in named.items():
+        if name not in mask or mask[name].shape != p.shape:
+            raise ValueError(f"the mask has no entry of shape {tuple(p.shape)} for {name!r}")
 
 
 def _product(masks: Sequence[Tensor], parameter: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -64,6 +65,14 @@ class Summary:
     def ok(self) -> pd.DataFrame:
         """The rows of the table that have numbers."""
         return self.rows[(self.rows["status"] == Status.OK) & (self.rows["role"] != "aside")]
+
+    def finished(self, name: str) -> pd.DataFrame:
+        """The cells of a row that are ok; none of an unknown row."""
+        return self._finished.get(name, self.cells[:0])
+
+    @cached_property
+    def _finished(self) -> dict[Hashable, pd.DataFrame]:
+        return dict(iter(self.cells[self.cells["status"] == Status.OK].groupby("method", sort=False)))
 
     @property
     def best(self) -> frozenset[str]:

@@ -47,6 +47,7 @@ _RADII = (
     320.0,
 )
 _ANGLES = np.deg2rad(np.arange(0, 360, 15))
+_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 # What a place costs besides its distance, in points.
 _OVER_LINE = 15.0
 _LEADER_OVER_NAME = 40.0
@@ -119,17 +120,15 @@ class _Sheet:
         for radius in _RADII:
             if radius >= least:
                 break
-            for angle in _ANGLES:
-                middle = spot + np.array([np.cos(angle), np.sin(angle)]) * (radius + half)
-                box = np.concatenate([middle - half, middle + half])
-                covered = _overlap(box, taken) + 1e3 * self._outside(box)
-                if covered > 0:
-                    if covered < cover:
-                        fallback, cover = box, covered
-                    continue
+            middles = spot + _DIRECTIONS * (radius + half)
+            boxes = np.hstack([middles - half, middles + half])
+            covered = _overlap(boxes, taken) + 1e3 * self._outside(boxes)
+            for box in boxes[covered == 0]:
                 cost = radius + self._penalty(spot, box)
                 if cost < least:
                     best, least = box, cost
+            if covered.min() < cover:
+                fallback, cover = boxes[covered.argmin()], covered.min()
         return fallback if best is None else best
 
     def add(self, spot: Floats, box: Floats) -> Path | None:
@@ -141,9 +140,10 @@ class _Sheet:
         self.leaders.append(leader)
         return leader
 
-    def _outside(self, box: Floats) -> float:
-        beyond = np.concatenate([self.frame[:2] - box[:2], box[2:] - self.frame[2:]])
-        return float(np.clip(beyond, 0, None).sum())
+    def _outside(self, boxes: Floats) -> Floats:
+        """How far boxes (n, 4) reach beyond the frame: (n,)."""
+        beyond = np.hstack([self.frame[:2] - boxes[:, :2], boxes[:, 2:] - self.frame[2:]])
+        return np.asarray(np.clip(beyond, 0, None).sum(axis=1))
 
     def _penalty(self, spot: Floats, box: Floats) -> float:
         area, leader = Bbox(box.reshape(2, 2)), _leader(spot, box)
@@ -153,11 +153,11 @@ class _Sheet:
         return float(_OVER_LINE * over + _LEADER_OVER_NAME * names + _LEADER_CROSSING * crossed)
 
 
-def _overlap(box: Floats, others: Floats) -> float:
-    """The area that the box, with a margin, shares with the others."""
-    low = np.maximum(box[:2] - _PAD, others[:, :2])
-    high = np.minimum(box[2:] + _PAD, others[:, 2:])
-    return float(np.clip(high - low, 0, None).prod(axis=1).sum())
+def _overlap(boxes: Floats, others: Floats) -> Floats:
+    """The area that each of the boxes (n, 4), with a margin, shares with the others (m, 4): (n,)."""
+    low = np.maximum(boxes[:, None, :2] - _PAD, others[:, :2])
+    high = np.minimum(boxes[:, None, 2:] + _PAD, others[:, 2:])
+    return np.asarray(np.clip(high - low, 0, None).prod(axis=2).sum(axis=1))
 
 
 def _leader(spot: Floats, box: Floats) -> Path:

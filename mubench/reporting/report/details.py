@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from mubench.api.method import MethodSpec
-from mubench.planning.rows import Status
 from mubench.reporting.histograms import Histogram, Histograms
 from mubench.reporting.manifest import ManifestRow
 from mubench.reporting.report.chart import Floats
@@ -90,7 +89,7 @@ def sets_key() -> Markup:
 
 def ledger(name: str, summary: Summary) -> Markup:
     """What each seed cost, and the mean; then what the method logged."""
-    cells = summary.cells[(summary.cells["method"] == name) & (summary.cells["status"] == Status.OK)]
+    cells = summary.finished(name)
     if cells.empty:
         return element("p", "No seed has finished.", class_="quiet")
     columns = [c for c in _LEDGER if c in cells and cells[c].notna().any()]
@@ -150,31 +149,29 @@ def _note(value: Any) -> str:
 
 def numbers(name: str, summary: Summary) -> Markup | None:
     """Every metric in cells.csv, also those without a column: mean, deviation, and the reference's mean."""
-    cells = summary.cells
+    own = summary.finished(name)
+    reference = summary.targets.own.get(name, summary.reference)
     gaps = tuple(gap.name for gap in summary.columns.gaps)
     metrics = [
         str(c)
-        for c in cells.select_dtypes("number")
+        for c in own.select_dtypes("number")
         if c not in (*_OTHER, *_LEDGER, *gaps) and not str(c).startswith(_NOTE)
     ]
-    own = cells[(cells["method"] == name) & (cells["status"] == Status.OK)]
-    reference = summary.targets.own.get(name, summary.reference)
-    target = cells[(cells["method"] == reference) & (cells["status"] == Status.OK)]
-    titles = summary.columns.titles()
+    means, others = own[metrics].mean(), summary.finished(reference)[metrics].mean()
+    deviations, titles = own[metrics].std(ddof=1), summary.columns.titles()
     rows: list[list[object]] = []
     for metric in metrics:
-        mean, std = float(own[metric].mean()), float(own[metric].std(ddof=1))
+        mean, std, other = float(means[metric]), float(deviations[metric]), float(others[metric])
         if math.isnan(mean):
             continue
-        other = target[metric].mean()
         rows.append(
             [
                 join(titles[metric], " ", element("code", metric))
                 if metric in titles
                 else element("code", metric),
                 f"{mean:.3f}",
-                "–" if pd.isna(std) else f"{std:.3f}",
-                "–" if pd.isna(other) else f"{other:.3f}",
+                "–" if math.isnan(std) else f"{std:.3f}",
+                "–" if math.isnan(other) else f"{other:.3f}",
             ]
         )
     if not rows:
