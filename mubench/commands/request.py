@@ -116,8 +116,10 @@ class Request:
         """Row -> the hyper-parameters that `set_options` give a value."""
         rows: dict[str, dict[str, Any]] = {}
         for text in self.set_options:
-            for row, given in suite.parse_set(text).get("methods", {}).items():
-                rows.setdefault(row, {}).update(given)
+            methods = suite.parse_set(text).get("methods")
+            if isinstance(methods, dict):  # a list of names gives none a value
+                for row, given in methods.items():
+                    rows.setdefault(row, {}).update(given)
         return rows
 
     @property

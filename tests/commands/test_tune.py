@@ -76,19 +76,19 @@ def test_a_repeated_search_comes_from_the_store_and_a_longer_one_goes_on(tune, w
 
 
 def test_what_set_gives_a_value_is_kept_and_the_rest_is_searched(tune, written):
-    tune(
-        "--trials",
-        2,
+    words = (
+        "--set",
+        'methods=["SalUn"]',
+        "--set",
+        "methods.SalUn.rho=0.4",
         "--dev-seeds",
         1,
         "--out",
         "tuned",
-        "--methods",
-        "SalUn",
-        "--set",
-        "methods.SalUn.rho=0.4",
     )
+    code, _, err = tune(*words, "--trials", 2, "--methods", "SalUn")
 
+    assert "SalUn" in err, code
     found = [json.loads(text) for text in written().loc["SalUn", "parameters"]]
     assert [one["rho"] for one in found] == [0.4, 0.4]
     assert found[0]["lr"] != found[1]["lr"]
