@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import tomllib
 import venv
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,10 @@ def test_every_kind_says_how_to_try_it():
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """`installed(*words)`: run Python in a new environment that has mubench and packages, and no other."""
-    # asked of another process: to look for pip here would take setuptools' distutils away from later tests
-    asked = subprocess.run([sys.executable, "-c", "import pip, setuptools"], capture_output=True, check=False)
-    if asked.returncode:
-        pytest.skip("pip or setuptools, which build and install packages, are not here")
+    # read from the metadata: to look for the module pip takes setuptools' distutils away from later tests
+    for tool in ("pip", "setuptools"):
+        if not any(distributions(name=tool)):
+            pytest.skip(f"{tool}, which builds and installs packages, is not here")
     home = tmp_path_factory.mktemp("environment")
     venv.create(home / "venv", symlinks=True)
     python = home / "venv" / "bin" / "python"
