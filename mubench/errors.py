@@ -19,6 +19,8 @@ class UsageError(Exception):
 
 def printable(text: str) -> str:
     r"""`text` in one line, for terminals and logs: what cannot be printed is escaped, as \\x1b or \\n."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

@@ -84,10 +84,11 @@ def _wanted(
     records: Sequence[Record], beside: Beside, metrics: Mapping[str, MetricSpec], options: Options
 ) -> Iterator[tuple[str, MetricSpec, Mapping[str, Any], str]]:
     """Name, spec, options and key in the store of each metric that a row can have."""
+    cells, others = _keys_of(records), {name: _keys_of(of) for name, of in beside.items()}
     for name, spec in metrics.items():
-        if records and all(beside.get(other) for other in spec.beside):
+        if records and all(others.get(other) for other in spec.beside):
             given = options.get(name, {})
-            yield name, spec, given, key_of(_facts(spec, given, records, beside))
+            yield name, spec, given, key_of(_facts(spec, given, cells, others))
 
 
 def histograms_of(keys: Sequence[str], store: Store) -> dict[str, Histogram] | None:
@@ -122,22 +123,23 @@ def _outputs(record: Record, read: dict[str, Outputs]) -> Outputs:
     return read[key]
 
 
+def _keys_of(some: Sequence[Any]) -> list[Any]:
+    """The keys in place of records."""
+    return [one.about["key"] if isinstance(one, Record) else _keys_of(one) for one in some]
+
+
 def _facts(
-    spec: MetricSpec, options: Mapping[str, Any], records: Sequence[Record], beside: Beside
+    spec: MetricSpec, options: Mapping[str, Any], cells: list[Any], beside: Mapping[str, list[Any]]
 ) -> dict[str, Any]:
-    """Everything that decides a metric's values."""
-
-    def keys_of(some: Sequence[Any]) -> list[Any]:
-        return [one.about["key"] if isinstance(one, Record) else keys_of(one) for one in some]
-
+    """Everything that decides a metric's values. cells, beside: see `_keys_of`."""
     return {
         "metric": [spec.name, spec.function, spec.source],
         "base": _base(),
         "libraries": _libraries(Path(spec.path)),
         "options": dict(options),
-        "cells": keys_of(records),
+        "cells": cells,
         "references": [],
-        **{name: keys_of(beside[name]) for name in spec.beside},
+        **{name: beside[name] for name in spec.beside},
     }
 
 

@@ -18,7 +18,7 @@ from mubench.reporting.columns import Columns, installed
 from mubench.reporting.gap import ENOUGH, avg_gap, floor_band, floor_quantile
 from mubench.reporting.ranking import rank_texts
 from mubench.reporting.statistics import FEWEST_SEEDS
-from mubench.reporting.target import Targets, aims, signed
+from mubench.reporting.target import Targets, aims, differences, signed
 from mubench.reporting.uncertainty import at_chance, fit_variances, gap_fits, intervals, standard_errors
 
 # What a row is called when its seeds disagree: the first of these that any seed has.
@@ -197,15 +197,9 @@ def find_reference(cells: pd.DataFrame) -> str:
 def _with_gaps(cells: pd.DataFrame, columns: Columns, targets: Targets) -> pd.DataFrame:
     """The cells with their own Avg. Gaps in points, seed by seed."""
     out = cells.assign(**dict.fromkeys((gap.name for gap in columns.gaps), math.nan))
-    names = list(columns.names)
-    for _, group in cells[cells["status"] == Status.OK].groupby("seed"):
-        means = group.set_index("method")[names].astype(float)
-        if not set(targets.retrains) <= set(means.index):
-            continue
-        aimed = _records(aims(means, targets), columns)
-        pairs = list(zip(_records(means, columns), aimed, strict=True))
-        for gap in columns.gaps:
-            out.loc[group.index, gap.name] = [avg_gap(mine, aim, gap.metrics) for mine, aim in pairs]
+    apart = differences(cells, columns.names, targets).abs()
+    for gap in columns.gaps:
+        out.loc[apart.index, gap.name] = apart[list(gap.metrics)].mean(axis=1, skipna=False)
     return out
 
 

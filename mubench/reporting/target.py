@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from mubench.planning.rows import Status
@@ -41,20 +42,38 @@ def aims(means: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     return pd.DataFrame([of[some] for some in chosen], index=means.index)
 
 
+def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> pd.DataFrame:
+    """Each cell's signed differences from what it is compared with, a column per name; the index is the cells'.
+
+    In the units of these columns of the cells. Of cells that are ok, at the seeds at which all Retrains are;
+    NaN where a number is missing.
+    """
+    ok = cells[cells["status"] == Status.OK]
+    seed, seeds = pd.factorize(ok["seed"])
+    row, rows = pd.factorize(ok["method"])
+    retrains = rows.get_indexer(list(targets.retrains))
+    if (retrains < 0).any():
+        return pd.DataFrame(index=ok.index[:0], columns=list(names), dtype=float)
+    values = np.full((len(seeds), len(rows), len(names)), np.nan)
+    there = np.zeros((len(seeds), len(rows)), bool)
+    values[seed, row], there[seed, row] = ok[list(names)].astype(float), True
+    apart = np.full_like(values, np.nan)
+    for i, name in enumerate(rows):
+        of = rows.get_indexer(targets.of(str(name)))
+        if (of >= 0).all():
+            apart[:, i] = values[:, i] - values[:, of].mean(axis=1)
+    whole = there[:, retrains].all(axis=1)
+    return pd.DataFrame(apart[seed, row], ok.index, list(names))[whole[seed]]
+
+
 def signed(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> dict[str, pd.DataFrame]:
     """Row -> its signed differences from what it is compared with, a line per seed, a column per name.
 
-    In the units of these columns of the cells. Seeds at which a number or a Retrain is missing are left out.
+    See `differences`. Seeds at which a number or a Retrain is missing are left out.
     """
-    parts = {}
-    for seed, group in cells[cells["status"] == Status.OK].groupby("seed"):
-        values = group.set_index("method")[list(names)].astype(float)
-        if set(targets.retrains) <= set(values.index):
-            parts[seed] = values - aims(values, targets)
-    if not parts:
-        return {}
-    every = pd.concat(parts, names=["seed"]).dropna()
-    return {str(row): of.droplevel("method") for row, of in every.groupby(level="method", sort=False)}
+    every = differences(cells, names, targets).dropna()
+    of_row = every.groupby(cells["method"].reindex(every.index), sort=False)
+    return {str(row): of.set_axis(cells["seed"].reindex(of.index)).sort_index() for row, of in of_row}
 
 
 def side_by_side(blocks: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
