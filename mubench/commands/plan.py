@@ -28,7 +28,7 @@ def _lines(
         {"row": name, "seed": seed, "key": key, "cached": key not in absent, "seconds": expected.get(key)}
         for name, keys in keys_by_row(plan).items()
         for seed, key in keys.items()
-        if key in absent or store.get(key) is not None
+        if key in absent or store.get(key, arrays=False) is not None
     ]
 
 
@@ -43,7 +43,7 @@ def _row_time(seconds: Sequence[float | None]) -> str:
 def plan_suite(request: Request, console: Console, as_json: bool) -> int:
     """Print the plan; nothing is trained, and no method is run."""
     plan, reference = prepare_with_reference(request)
-    missing = plan.missing(request.store, request.exclusive_timing)
+    missing = plan.missing(request.store, request.exclusive_timing, arrays=False)
     jobs = request.jobs_on(plan.device, plan.suite.threads)
     expected = estimate(plan, missing, request.store)
     cells = _lines(plan, missing, request.store, expected)

@@ -48,19 +48,24 @@ class Plan:
         """The rows of all blocks."""
         return [row for block in self.blocks for row in block.rows]
 
-    def missing(self, store: Store, alone: bool = False) -> list[Cell]:
+    def missing(self, store: Store, alone: bool = False, arrays: bool = True) -> list[Cell]:
         """The cells still to run; an original only if a cell that is missing needs it.
 
-        alone: those that shared the machine while they were timed count as missing too.
+        alone: those that shared the machine while they were timed count as missing too. arrays: see
+        `Store.get`; without them a record whose arrays are damaged is not found out.
         """
 
         def open_(cell: Cell) -> bool:
-            record = store.get(cell.key)
+            record = store.get(cell.key, arrays=arrays)
             return record is None or (alone and record.about["cost"]["shared"])
 
         absent = [c for c in self.cells if c.spec is not None and open_(c)]
         needed = {c.original for c in absent if c.original}
-        originals = [c for c in self.cells if c.spec is None and c.key in needed and store.get(c.key) is None]
+        originals = [
+            c
+            for c in self.cells
+            if c.spec is None and c.key in needed and store.get(c.key, arrays=arrays) is None
+        ]
         return [*originals, *((replace(c, alone=True) for c in absent) if alone else absent)]
 
 

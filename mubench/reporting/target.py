@@ -43,7 +43,7 @@ def aims(means: pd.DataFrame, targets: Targets) -> pd.DataFrame:
 
 
 def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> pd.DataFrame:
-    """Each cell's signed differences from what it is compared with, a column per name; the index is the cells'.
+    """Each cell's signed differences from what it is compared with: their index, a column per name.
 
     In the units of these columns of the cells. Of cells that are ok, at the seeds at which all Retrains are;
     NaN where a number is missing.
@@ -51,7 +51,7 @@ def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> 
     ok = cells[cells["status"] == Status.OK]
     seed, seeds = pd.factorize(ok["seed"])
     row, rows = pd.factorize(ok["method"])
-    retrains = rows.get_indexer(list(targets.retrains))
+    retrains = rows.get_indexer(pd.Index(targets.retrains))
     if (retrains < 0).any():
         return pd.DataFrame(index=ok.index[:0], columns=list(names), dtype=float)
     values = np.full((len(seeds), len(rows), len(names)), np.nan)
@@ -59,11 +59,11 @@ def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> 
     values[seed, row], there[seed, row] = ok[list(names)].astype(float), True
     apart = np.full_like(values, np.nan)
     for i, name in enumerate(rows):
-        of = rows.get_indexer(targets.of(str(name)))
+        of = rows.get_indexer(pd.Index(targets.of(str(name))))
         if (of >= 0).all():
             apart[:, i] = values[:, i] - values[:, of].mean(axis=1)
-    whole = there[:, retrains].all(axis=1)
-    return pd.DataFrame(apart[seed, row], ok.index, list(names))[whole[seed]]
+    whole = np.all(there[:, retrains], axis=1)[seed]
+    return pd.DataFrame(apart[seed, row][whole], ok.index[whole], list(names))
 
 
 def signed(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> dict[str, pd.DataFrame]:

@@ -88,9 +88,9 @@ def directions(centred: Floats) -> Floats:
 def turned(points: Floats, target: Floats) -> Floats:
     """Centred points (n, d) turned and mirrored to come closest to the target (n, e)."""
     if len(points) < points.shape[1]:  # they span no more directions than there are points
-        _, points = np.linalg.qr(points.T)
-        theirs, target = np.linalg.qr(target.T)
-        return np.asarray(turned(points.T, target.T) @ theirs.T)
+        own = np.asarray(np.linalg.qr(points.T, mode="r"))
+        axes, theirs = np.linalg.qr(target.T)
+        return np.asarray(turned(own.T, theirs.T) @ axes.T)
     left, _, right = np.linalg.svd(points.T @ target, full_matrices=False)
     return np.asarray(points @ left @ right)
 

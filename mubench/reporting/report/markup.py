@@ -30,17 +30,18 @@ def element(name: str, *children: object, **attributes: Any) -> Markup:
     None as an attribute leaves it out; numbers have at most two decimals.
     """
     words = [
-        f' {key.rstrip("_").replace("_", "-")}="{escaped(_short(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_short(value)}"'
         for key, value in attributes.items()
         if value is not None
     ]
-    return Markup(f"<{name}{''.join(words)}>{join(*children)}</{name}>")
+    inside = [escaped(child) for child in children if child is not None]
+    return Markup(f"<{name}{''.join(words)}>{''.join(inside)}</{name}>")
 
 
-def _short(value: Any) -> Any:
+def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
-    return value
+    return escaped(value)
 
 
 def title(text: str) -> Markup:
@@ -52,7 +53,11 @@ def grid(header: list[object], rows: list[list[object]], **attributes: Any) -> M
     """A plain table whose first column names its lines."""
     head = element("tr", *(element("th", cell, scope="col") for cell in header))
     body = [
-        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]))
+        Markup(
+            f'<tr><th scope="row">{escaped(row[0])}</th>'
+            + "".join([f"<td>{escaped(cell)}</td>" for cell in row[1:]])
+            + "</tr>"
+        )
         for row in rows
     ]
     return element(
