@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 
 from mubench.planning.device import cores
@@ -22,7 +23,9 @@ def on_all_cores(work: Callable[[str], object], names: Sequence[str]) -> None:
         return
     children = []
     for i in range(count):
-        pid = os.fork()
+        with warnings.catch_warnings():  # from Python 3.12 on, of threads; the child takes no lock of theirs
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             _each(work, names[i::count])
         children.append(pid)

@@ -291,14 +291,15 @@ def test_planning_takes_steps_in_proportion_to_the_cells(bench, monkeypatch):
     real = plans.make_plan
     monkeypatch.setattr(plans, "make_plan", planned)
     found = []
-    for rows in (17, 77):  # with Retrain, Original and the originals: four times as many cells
+    # 17 and 77: with Retrain, Original and the originals four times as many; Python 3.12 counts at the second
+    for rows in (17, 17, 77):
         steps = 0
         tables = "".join(row.format(i, (i + 1) / 1e4) for i in range(rows))
         plan = bench(f"seeds = {list(range(10))}", tables=tables, dry=True)
         assert len(plan.cells) == 10 * (rows + 3)
         found.append(steps)
 
-    assert 0 < found[1] < 4.5 * found[0]
+    assert 0 < found[2] < 4.5 * found[1]
 
 
 def test_each_list_of_indices_is_digested_once(bench, monkeypatch):
