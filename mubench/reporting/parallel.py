@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 
 from mubench.planning.device import cores
+from mubench.running.isolation import fork
 
 # With fewer, the start of processes takes as long as they save.
 WORTH_IT = 4
@@ -23,9 +23,7 @@ def on_all_cores(work: Callable[[str], object], names: Sequence[str]) -> None:
         return
     children = []
     for i in range(count):
-        with warnings.catch_warnings():  # from Python 3.12 on, of threads; the child takes no lock of theirs
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = fork()
         if pid == 0:
             _each(work, names[i::count])
         children.append(pid)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mubench.planning.rows import Status
 from mubench.reporting.gap import ENOUGH
@@ -32,14 +33,22 @@ class Targets:
         return [name for name in self.retrains if name != row]
 
 
+def _aimed(values: NDArray[np.float64], rows: pd.Index[str], targets: Targets) -> NDArray[np.float64]:
+    """What each of the values (..., rows, k) is compared with; NaN where that is missing."""
+    aimed = np.full_like(values, np.nan)
+    for i, name in enumerate(rows):
+        of = rows.get_indexer(pd.Index(targets.of(str(name))))
+        if (of >= 0).all():
+            aimed[..., i, :] = values[..., of, :].mean(axis=-2)
+    return aimed
+
+
 def aims(means: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     """What each row's means are compared with: those of the first Retrain, or the mean of all if enough.
 
     One of these Retrains is compared with the mean of the others: its own noise is in the mean of all.
     """
-    chosen = [tuple(targets.of(str(row))) for row in means.index]
-    of = {some: means.reindex(list(some)).mean(skipna=False) for some in dict.fromkeys(chosen)}
-    return pd.DataFrame([of[some] for some in chosen], index=means.index)
+    return pd.DataFrame(_aimed(means.to_numpy(float), means.index, targets), means.index, means.columns)
 
 
 def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> pd.DataFrame:
@@ -57,11 +66,7 @@ def differences(cells: pd.DataFrame, names: Sequence[str], targets: Targets) -> 
     values = np.full((len(seeds), len(rows), len(names)), np.nan)
     there = np.zeros((len(seeds), len(rows)), bool)
     values[seed, row], there[seed, row] = ok[list(names)].astype(float), True
-    apart = np.full_like(values, np.nan)
-    for i, name in enumerate(rows):
-        of = rows.get_indexer(pd.Index(targets.of(str(name))))
-        if (of >= 0).all():
-            apart[:, i] = values[:, i] - values[:, of].mean(axis=1)
+    apart = values - _aimed(values, rows, targets)
     whole = np.all(there[:, retrains], axis=1)[seed]
     return pd.DataFrame(apart[seed, row][whole], ok.index[whole], list(names))
 

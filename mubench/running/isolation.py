@@ -37,6 +37,13 @@ class ChildDiedError(Exception):
         self.late = late
 
 
+def fork() -> int:
+    """`os.fork` without the warning that Python has from 3.12 on wherever the process has threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def how_it_ended(code: int) -> str:
     """What an exit code (or -signal) of a cell's process means, as a reason."""
     if code >= 0:
@@ -82,9 +89,7 @@ class _Child:
         self._terminal = terminal
         sys.stdout.flush()
         sys.stderr.flush()
-        with warnings.catch_warnings():  # from Python 3.12 on, of threads; the child takes no lock of theirs
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             for fd in private:
                 os.close(fd)

@@ -178,7 +178,7 @@ class Store:
             recover(self.root)
             self._recovered = True
         where = self._where(key)
-        if key not in self._known and not os.path.isdir(where):  # noqa: PTH112 - see `_where`
+        if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
             return None
         with suppress(*DAMAGE):
             return self._checked(key, where, arrays)

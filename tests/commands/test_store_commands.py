@@ -58,6 +58,17 @@ def test_verify_names_what_is_damaged_and_changes_nothing(filled, call):
     assert [(d["kind"], d["path"]) for d in found] == [("records", f"records/{key[:2]}/{key}")]
 
 
+def test_a_plan_believes_what_a_record_says_and_a_run_reads_all_of_it(filled, call, suite, home):
+    row = json.loads(call("plan", "--suite", suite, "--json")[1])["cells"][-1]
+    (filled.folder(row["key"]) / ARRAYS).write_bytes(b"damaged")
+
+    assert all(c["cached"] for c in json.loads(call("plan", "--suite", suite, "--json")[1])["cells"])
+    _, out, err = call("run", "--suite", suite, "--out", home / "again")
+
+    assert "a damaged record was set aside" in out + err
+    assert call("store", "verify")[0] == 0
+
+
 def _checked(call):
     return json.loads(call("store", "verify", "--json")[1])["checked"]
 

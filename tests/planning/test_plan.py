@@ -291,7 +291,7 @@ def test_planning_takes_steps_in_proportion_to_the_cells(bench, monkeypatch):
     real = plans.make_plan
     monkeypatch.setattr(plans, "make_plan", planned)
     found = []
-    # 17 and 77: with Retrain, Original and the originals four times as many; Python 3.12 counts at the second
+    # with Retrain, Original and the originals four times as many cells; Python 3.12 counts none at first
     for rows in (17, 17, 77):
         steps = 0
         tables = "".join(row.format(i, (i + 1) / 1e4) for i in range(rows))

@@ -98,14 +98,7 @@ ALIKE, ONE = np.eye(4), np.diag([0.01, 0.0, 0.01, 3.0])
 MIXED = np.array([[1.0, 0.1, 0.3, 1.5], [0, 0.1, 0.2, 0.1], [0, 0, 0.4, 0.5], [0, 0, 0, 2.5]])
 
 
-@pytest.fixture
-def few_draws(monkeypatch):
-    """A quantile in a fifth of the time; what it misses by is small beside what a thousand trials do."""
-    monkeypatch.setattr("mubench.reporting.gap._DRAWS", 4000)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(("seeds", "count"), [(5, 3), (5, 5), (10, 3), (15, 4)])
 @pytest.mark.parametrize("root", [ALIKE, ONE, MIXED], ids=["alike", "one", "mixed"])
 def test_an_independent_retrain_exceeds_the_quantile_in_3_to_7_percent_of_trials(seeds, count, root):
@@ -119,7 +112,6 @@ def test_an_independent_retrain_exceeds_the_quantile_in_3_to_7_percent_of_trials
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(("seeds", "count"), [(3, 3), (5, 3), (5, 5), (15, 4)])
 def test_a_pooled_metric_whose_seeds_err_together_is_exceeded_in_3_to_7_percent_too(seeds, count):
     rng, over, blind = np.random.default_rng(seeds), 0, 0

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -59,6 +60,17 @@ def test_a_turned_cloud_comes_back_and_keeps_its_distances(rng):
     assert np.linalg.norm(moved[:, None] - moved, axis=2) == pytest.approx(
         np.linalg.norm(other[:, None] - other, axis=2)
     )
+
+
+@pytest.mark.parametrize("width", [3, 9])
+def test_where_points_are_fewer_than_directions_the_turn_is_scipys(rng, width):
+    points, target = rng.normal(size=(5, 7)), rng.normal(size=(5, width))
+    padded = np.pad(target, ((0, 0), (0, max(0, 7 - width))))
+    wide = np.pad(points, ((0, 0), (0, max(0, width - 7))))
+
+    expected = (wide @ orthogonal_procrustes(wide, padded)[0])[:, :width]
+
+    assert feature_map.turned(points, target) == pytest.approx(expected)
 
 
 def test_the_directions_are_those_of_a_pca_with_a_sign_that_mirroring_does_not_change(rng):

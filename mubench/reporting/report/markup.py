@@ -34,8 +34,7 @@ def element(name: str, *children: object, **attributes: Any) -> Markup:
         for key, value in attributes.items()
         if value is not None
     ]
-    inside = [escaped(child) for child in children if child is not None]
-    return Markup(f"<{name}{''.join(words)}>{''.join(inside)}</{name}>")
+    return Markup(f"<{name}{''.join(words)}>{join(*children)}</{name}>")
 
 
 def _short(value: Any) -> str:
