@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
 TOOLS = Path(__file__).parent.parent / "tools"
 
@@ -15,18 +14,6 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_the_script_about_compiling_prints_a_row_per_model(monkeypatch):
-    monkeypatch.setattr("torch.nn.Module.compile", lambda _: None)  # a minute, and a C++ compiler
-
-    words = ["small-cnn", "--batch-size", "4", "--seconds", "0.01", "--threads", "1"]
-    result = CliRunner().invoke(load("measure_compile").main, words, catch_exceptions=False)
-
-    assert result.exit_code == 0
-    lines = result.output.splitlines()
-    assert [line for line in lines if line.startswith("| small-cnn | ")] == [lines[2]]
-    assert lines[2].count("|") == lines[0].count("|")
 
 
 class TestPredictScale:

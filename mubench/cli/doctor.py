@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mubench.commands.completion import complete_suite
 from mubench.commands.console import make_console
-from mubench.commands.options import make_request, options
+from mubench.commands.options import FilePath, make_request, options
 
 
 @click.command("doctor")
@@ -20,13 +21,20 @@ from mubench.commands.options import make_request, options
     metavar="N",
     help="Also try the noise floor on N further Retrains (12 or more).",
 )
+@click.option(
+    "--beside",
+    type=FilePath(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="FOLDER",
+    help="Results of the suite made elsewhere: one more replicate, as results/published/NAME (repeatable).",
+)
 @options("methods first-seeds plugin profile set device jobs engine store data-root publish out json")
-def command(floor: int, as_json: bool, **chosen: Any) -> None:
+def command(floor: int, beside: tuple[Path, ...], as_json: bool, **chosen: Any) -> None:
     """Tell whether a suite discriminates: signal to noise, ranks.
 
     Runs it also in the other precision and on another number of threads. Writes doctor.md and doctor.json
-    beside the results.
+    beside the results. With --beside, a processor without bf16 leaves that precision to the folder.
     """
     from mubench.commands.doctor import doctor_suite
 
-    raise SystemExit(doctor_suite(make_request(chosen), floor, make_console(), as_json))
+    raise SystemExit(doctor_suite(make_request(chosen), floor, beside, make_console(), as_json))

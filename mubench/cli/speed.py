@@ -34,7 +34,7 @@ def _finite(_: click.Context, __: click.Parameter, seconds: float) -> float:
     callback=_finite,
     help="How long each measurement takes at least.",
 )
-@options("suite profile set device precision store data-root json")
+@options("suite profile set device precision compile store data-root json")
 def command(threads: int | None, rounds: int, seconds: float, as_json: bool, **chosen: Any) -> None:
     """Measure how fast this machine trains a suite's model.
 

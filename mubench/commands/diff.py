@@ -14,9 +14,10 @@ from mubench.paper import protocol, published
 from mubench.paper.published import PublishedRow
 from mubench.planning.suite import Suite
 from mubench.reporting import comparison, results
-from mubench.reporting.cells import cells_frame, kept_cells
+from mubench.reporting.cells import cells_frame
 from mubench.reporting.columns import Columns
 from mubench.reporting.comparison import Difference
+from mubench.reporting.kept import kept_cells
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
 from mubench.reporting.protocol import NOT_STATED, Departure, departures
 from mubench.reporting.render import make_report

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mubench.commands.estimate import duration, estimate, total_text
 from mubench.commands.request import Request, keys_by_row, prepare_with_reference
+from mubench.commands.track import make_tracker
 from mubench.errors import printable
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ def _row_time(seconds: Sequence[float | None]) -> str:
 
 
 def plan_suite(request: Request, console: Console, as_json: bool) -> int:
-    """Print the plan; nothing is trained, and no method is run."""
+    """Print the plan; nothing is trained, and no method is run.
+
+    Raises UsageError for whatever a run would refuse.
+    """
+    _ = request.workforce
+    make_tracker(request)
     plan, reference = prepare_with_reference(request)
     missing = plan.missing(request.store, request.exclusive_timing, arrays=False)
     jobs = request.jobs_on(plan.device, plan.suite.threads)

@@ -8,11 +8,11 @@ model, recipe, method, parameters and seed, on whatever machine. All other rows 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from mubench.commands.sameness import check_same_data, what_differs
 from mubench.errors import UsageError, printable
 from mubench.planning.plan import Plan
 from mubench.planning.rows import TableRow
@@ -26,8 +26,6 @@ from mubench.version import NUMERICS
 # The value of --reference without a file: the archive that lies beside the suite.
 BESIDE = "beside"
 ENDING = ".reference.zip"
-# What a manifest's `resolved` says that decides numbers.
-_DECISIVE = ("model", "original", "batch_size", "precision", "compile", "forget", "split", "val_percent")
 
 
 def reference_file(asked: str, suite: Path, profile: str | None) -> Path:
@@ -87,7 +85,7 @@ def with_reference(plan: Plan, path: Path, store: Store) -> Reference:
         )
     try:
         facts = json.loads(archive.read("results/manifest.json"))
-        _check_data(plan, facts, path)
+        check_same_data(plan, facts, f"archive {path}")
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise UsageError(f"archive {path}: its manifest does not say which data it is of") from None
     twin_of, known = twins(plan), archive.about.twins
@@ -97,7 +95,7 @@ def with_reference(plan: Plan, path: Path, store: Store) -> Reference:
     rows = [row.name for row in plan.blocks[0].rows if row.keys]
     there = tuple(name for name in rows if name not in lacking)
     if not there:
-        raise UsageError(f"archive {path}: it has no row of this suite: {_what_differs(plan, facts)}")
+        raise UsageError(f"archive {path}: it has no row of this suite: {what_differs(plan, facts)}")
     blocks = [
         replace(block, rows=[_row(row, there, twin_of, known) for row in block.rows]) for block in plan.blocks
     ]
@@ -117,29 +115,3 @@ def _row(
     if row.name not in there:
         return row
     return replace(row, keys={seed: known[twin_of[key]] for seed, key in row.keys.items()})
-
-
-def _check_data(plan: Plan, facts: Mapping[str, Any], path: Path) -> None:
-    """UsageError unless data and splits are the same, image for image, at every seed that both have."""
-    if facts["data"]["sha256"] != plan.dataset.digest:
-        raise UsageError(f"archive {path}: its data are not those of the suite here ({plan.dataset.title})")
-    for block in plan.blocks:
-        splits = facts["splits"].get(block.label, {}) if block.label else facts["splits"]
-        for seed, split in block.splits.items():
-            theirs = splits.get(str(seed))
-            if theirs is not None and theirs["digest"] != split.digest:
-                raise UsageError(f"archive {path}: its split at seed {seed} is not that of the suite here")
-
-
-def _what_differs(plan: Plan, facts: Mapping[str, Any]) -> str:
-    """In words, why a plan and an archive of the same data share no row."""
-    ours, theirs = plan.suite.model_dump(by_alias=True), facts.get("resolved")
-    if not isinstance(theirs, Mapping):
-        return "its manifest does not say what it was run with"
-    differing = [name for name in _DECISIVE if name in theirs and ours[name] != theirs[name]]
-    if differing:
-        return f"{differing[0]} is {theirs[differing[0]]} in it, here {ours[differing[0]]}"
-    missing: Sequence[int] = [seed for seed in plan.suite.seeds if str(seed) not in facts["splits"]]
-    if missing and not plan.blocks[0].label:
-        return f"it has no seed {missing[0]}"
-    return "its methods or models were of another version of mubench"

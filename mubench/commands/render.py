@@ -17,9 +17,10 @@ from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
 from mubench.planning.rows import Status
 from mubench.reporting import formats, results
-from mubench.reporting.cells import Kept, cells_frame, hardware, kept_cells, row_histograms
+from mubench.reporting.cells import cells_frame, hardware, row_histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.fit import fitted
+from mubench.reporting.kept import Kept, kept_cells
 from mubench.reporting.manifest import FILE, Manifest, read_manifest
 from mubench.reporting.plots.shown import Width
 from mubench.reporting.render import Report, make_report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from mubench.api.engine import EngineSpec
 from mubench.api.method import MethodSpec
 from mubench.api.outputs import SETS, Outputs
 from mubench.commands.reference import Reference, reference_file, with_reference
 from mubench.discovery.find import Catalogue, load_function
-from mubench.errors import UsageError, quote
+from mubench.errors import UsageError, printable, quote
 from mubench.planning import plan as planning
 from mubench.planning import suite
 from mubench.planning.device import default_jobs
@@ -26,6 +28,8 @@ from mubench.reporting.evaluate import evaluate_row
 from mubench.running.engine import Engine
 from mubench.storage.store import Store
 from mubench.tuning.tuned import TunedFile, read_tuned
+
+LOG = logging.getLogger(__name__)
 
 # What git tracks of the results.
 PUBLISHED = Path("results") / "published"
@@ -82,6 +86,13 @@ class Request:
         for text in self.engine_set:
             given |= suite.parse_set(text, "--engine-set")
         spec = self.catalogue.engines.find(self.engine)
+        for name in given:
+            having = [e.name for e in self.catalogue.engines.values() if _has(e, name)]
+            if not _has(spec, name) and having:
+                option = name.replace("_", "-")
+                raise UsageError(
+                    f"--{option} is no option of --engine {spec.name}, but of {', '.join(having)}"
+                )
         made: Engine = load_function(spec)(**spec.bind(given, f"--engine {self.engine}"))
         return made
 
@@ -187,6 +198,10 @@ def check_headline(catalogue: Catalogue, headline: str, where: str) -> None:
         )
 
 
+def _has(engine: EngineSpec, parameter: str) -> bool:
+    return any(p.name == parameter for p in engine.parameters)
+
+
 def _names(methods: str | None) -> list[str]:
     names = [n.strip() for n in methods.split(",") if n.strip()] if methods else []
     if methods is not None and not names:
@@ -251,6 +266,9 @@ def prepare(request: Request) -> Plan:
     """The plan of a run; UsageError for whatever is wrong."""
     choice = read(request)
     chosen = select(choice.suite, request.catalogue, choice.names, choice.plugins)
+    if request.tuned_file is not None and not request.tuned_file.tuned.methods.keys() & chosen.methods.keys():
+        names = printable(", ".join(request.tuned_file.tuned.methods))
+        LOG.warning("%s changes no row of this run: it tunes %s", request.tuned_file.path, names)
     return planning.make_plan(chosen, request.catalogue, request.store, request.device, str(choice.path))
 
 

@@ -15,7 +15,7 @@ from mubench.commands.work import report_failures, run_missing
 from mubench.errors import printable
 from mubench.planning.plan import Plan
 from mubench.reporting import results
-from mubench.reporting.cells import Kept, kept_cells
+from mubench.reporting.kept import Kept, kept_cells
 from mubench.reporting.manifest import Manifest
 from mubench.reporting.tables import Look
 from mubench.running.outcome import Outcome

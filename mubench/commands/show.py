@@ -42,9 +42,9 @@ def detail_text(entry: Entry) -> str:
     if "error" in entry:
         return "\n".join([*lines, printable(entry["summary"])])
     if "role" not in entry:
-        shown = {k: v for k, v in entry.items() if k not in ("name", "summary", "doc")}
-        lines += [entry.get("doc") or entry["summary"], ""]
-        return "\n".join([*lines, *(f"{k}: {v}" for k, v in shown.items())])
+        shown = {k: v for k, v in entry.items() if k not in ("name", "summary", "doc", "parameters")}
+        lines += [entry.get("doc") or entry["summary"], "", *(f"{k}: {v}" for k, v in shown.items())]
+        return "\n".join([*lines, *_parameters(entry)] if "parameters" in entry else lines)
     lines += [entry["doc"], "", f"Citation:  {entry['cite'] or '-'}"]
     lines.append(f"Role:      {entry['role']}; sees {' and '.join(entry['sees']) or 'nothing'}")
     lines.append(f"Scenarios: {', '.join(entry['scenarios'])}")
@@ -54,11 +54,15 @@ def detail_text(entry: Entry) -> str:
             f"Original:  of its own kind, trained by {own['function']}({', '.join(own['parameters'])})"
         )
     lines.append(f"File:      {entry['path']}")
-    lines += ["", "Parameters:" if entry["parameters"] else "No parameters."]
+    return "\n".join([*lines, *_parameters(entry)])
+
+
+def _parameters(entry: Entry) -> list[str]:
+    lines = ["", "Parameters:" if entry["parameters"] else "No parameters."]
     for p in entry["parameters"]:
-        space = _search_text(entry["search"].get(p["name"]))
+        space = _search_text(entry.get("search", {}).get(p["name"]))
         lines.append(f"  {p['name']}: {p['type']} = {p['default']!r}{space}")
-    return "\n".join(lines)
+    return lines
 
 
 def record(store: Store, prefix: str) -> Entry:

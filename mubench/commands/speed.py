@@ -50,7 +50,9 @@ def speed_suite(
         threads or cores(),
     )
     with working_console().status("measuring") as status:
-        measured = speed.compare(work, precision, rounds=rounds, seconds=seconds, report=status.update)
+        measured = speed.compare(
+            work, precision, suite.compile, rounds=rounds, seconds=seconds, report=status.update
+        )
     facts = {
         "suite": request.suite,
         "model": work.model.name,

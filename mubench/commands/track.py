@@ -10,7 +10,7 @@ from typing import Any
 from mubench.api.tracker import TrackedCell, Tracker
 from mubench.commands.request import Request
 from mubench.discovery.find import load_function
-from mubench.errors import one_line
+from mubench.errors import UsageError, one_line
 from mubench.reporting.manifest import Manifest
 from mubench.reporting.render import Report
 from mubench.storage.store import Store
@@ -23,11 +23,16 @@ _SHARED = ("dataset", "model", "forget", "batch_size", "precision")
 
 
 def make_tracker(request: Request) -> Tracker | None:
-    """The tracker that the options name, if any; UsageError if it is unknown, or lacks what it needs."""
+    """The tracker that the options name, if any; UsageError if it is unknown or cannot be started."""
     if request.track is None:
         return None
     spec = request.catalogue.trackers.find(request.track, "--track")
-    made: Tracker = load_function(spec)(request.name)
+    try:
+        made: Tracker = load_function(spec)(request.name)
+    except UsageError:
+        raise
+    except Exception as error:  # a plugin may raise anything; nothing has been trained yet
+        raise UsageError(f"--track {spec.name}: {one_line(f'{type(error).__name__}: {error}')}") from error
     return made
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.request import Choice, Request, read
@@ -18,8 +21,10 @@ from mubench.tuning.score import Score, scores
 from mubench.tuning.tuned import FILE, Tuned, methods_text
 
 LOG = logging.getLogger(__name__)
+CSV = "tuning.csv"
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
     from rich.console import Console
 
 
@@ -35,16 +40,20 @@ def tune_suite(
     need_package("optuna", "mubench tune", "tune")
     from mubench.tuning.outcome import frame
     from mubench.tuning.plots import pictures
+    from mubench.tuning.storage import open_storage
 
     request.store.check_writable()
-    choice = read(request)
-    rounds = _Rounds(request, choice, trials, seeds, storage)
+    _ = request.workforce  # refused at once, as all below is before anything is trained
     folder = request.folder_for("tuning")
+    _check_no_fewer(folder / CSV, trials)
+    kept = None if storage is None else open_storage(storage)
+    choice = read(request)
+    rounds = _Rounds(request, choice, trials, seeds, kept)
     check_writable(folder)
     rounds.run()
     shown = frame(rounds.studies, rounds.metrics)
     best = {study.spec.name: one.parameters for study in rounds.studies if (one := study.best())}
-    write_atomic(folder / "tuning.csv", shown.to_csv(index=False, float_format="%.4f").encode())
+    write_atomic(folder / CSV, shown.to_csv(index=False, float_format="%.4f").encode())
     if best:
         tuned = Tuned.of(request.name, choice.suite, rounds.how, best)
         write_atomic(folder / FILE, tuned.text().encode())
@@ -54,14 +63,27 @@ def tune_suite(
     return int((shown["state"] == "failed").any())
 
 
+def _check_no_fewer(path: Path, trials: int) -> None:
+    """UsageError if the file holds a longer search, which a shorter one would be written over."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            there = Counter(line["method"] for line in csv.DictReader(file))
+    except (OSError, ValueError, KeyError, csv.Error):  # nothing is there that could be lost
+        return
+    if there and (most := max(there.values())) > trials:
+        raise UsageError(
+            f"{path} holds {most} trials of {printable(max(there, key=lambda name: there[name]))}, and "
+            f"--trials {trials} would write fewer over them; name another folder with --out"
+        )
+
+
 class _Rounds:
     """Trials in rounds: each method's next ones are asked for, run and told, until all are over."""
 
     def __init__(
-        self, request: Request, choice: Choice, trials: int, seeds: int, storage: str | None
+        self, request: Request, choice: Choice, trials: int, seeds: int, storage: BaseStorage | None
     ) -> None:
-        """UsageError for whatever is wrong, before anything is run."""
-        from mubench.tuning.storage import open_storage
+        """UsageError for whatever is wrong, before anything is run. storage: of a study that is shared."""
         from mubench.tuning.study import open_studies
 
         self._request, self._choice, self._trials, self._seeds = request, choice, trials, seeds
@@ -70,8 +92,7 @@ class _Rounds:
             LOG.info("without a search space, so not tuned: %s", printable(", ".join(left_out)))
         specs = unpinned(specs, request.pinned)
         plan = self._plan([], seeds)
-        kept = None if storage is None else open_storage(storage)
-        self.studies = open_studies(specs, choice.suite, request.name, plan, trials, kept)
+        self.studies = open_studies(specs, choice.suite, request.name, plan, trials, storage)
         columns = Columns.of(request.catalogue.metrics.values(), choice.suite.headline)
         self.title = columns.headline.title
         self.metrics = [column.name for column in columns.metrics if column.gap]

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,6 +65,26 @@ def meaning(source: bytes, name: str = "<plugin>") -> str:
     return _text(_Meaning().visit(ast.parse(source, name)))
 
 
+@cache
+def _digest(source: bytes, name: str) -> bytes:
+    """SHA-256 of the meaning."""
+    return hashlib.sha256(meaning(source, name).encode()).digest()
+
+
+@cache
+def _imports(source: bytes, name: str) -> tuple[tuple[int, str], ...]:
+    """(level, dotted name) of all that the source imports, and of what it could be importing from there."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(source, name)):
+        if isinstance(node, ast.Import):
+            found += [(0, a.name) for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [(0, node.module), *((0, f"{node.module}.{a.name}") for a in node.names)]
+        elif isinstance(node, ast.ImportFrom) and node.level == 1:
+            found += [(1, n) for n in ([node.module] if node.module else [a.name for a in node.names])]
+    return tuple(found)
+
+
 def _text(node: Any) -> str:
     # not ast.dump: which empty fields it writes differs between versions of Python
     if isinstance(node, ast.AST):
@@ -102,24 +123,16 @@ def source_files(path: Path) -> list[Path]:
         if current in files:
             continue
         files.add(current)
-        for node in ast.walk(ast.parse(current.read_bytes(), str(current))):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [a.name for a in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-            elif isinstance(node, ast.ImportFrom) and node.level == 1:
-                near = [node.module] if node.module else [a.name for a in node.names]
-                todo += [f for n in near if (f := current.parent / f"{n.replace('.', '/')}.py").is_file()]
-            todo += [file for name in names if (file := file_of(name))]
+        for level, name in _imports(current.read_bytes(), str(current)):
+            near = current.parent / f"{name.replace('.', '/')}.py"
+            file = file_of(name) if not level else near if near.is_file() else None
+            todo += [file] if file else []
     return sorted(files)
 
 
 def source_digest(path: Path) -> str:
     """SHA-256 over the meaning of `source_files(path)`: by content, so the same wherever it is installed."""
-    parts = sorted(
-        hashlib.sha256(meaning(f.read_bytes(), str(f)).encode()).digest() for f in source_files(path)
-    )
+    parts = sorted(_digest(f.read_bytes(), str(f)) for f in source_files(path))
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

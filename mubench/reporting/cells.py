@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,8 @@ from mubench.api.metric import MetricSpec
 from mubench.errors import UsageError, error_context, one_line, unknown
 from mubench.planning.rows import ROLES, Status
 from mubench.reporting import histograms
-from mubench.reporting.formats import unquoted
 from mubench.reporting.histograms import Histograms
+from mubench.reporting.kept import Kept
 from mubench.reporting.manifest import Manifest, ManifestRow
 from mubench.reporting.metric_cache import cached_values, histograms_of, row_values
 from mubench.reporting.parallel import on_all_cores
@@ -28,48 +27,6 @@ _COSTS = (
     *("rte", "rte_shared", "forward", "backward", "read_forget", "read_retain"),
     *("peak_memory_mib", "changed"),
 )
-# A cell's line by its key in the store.
-Kept = Mapping[str, Mapping[str, Any]]
-
-
-def kept_cells(folder: Path) -> Kept:
-    """The cells of the folder's cells.csv that are ok or FAILED, by key; none if there is no such file.
-
-    Raises UsageError if it is not one that mubench wrote.
-    """
-    path = folder / FILE
-    if not path.exists():
-        return {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [line for line in csv.DictReader(file) if line["status"] in (Status.OK, Status.FAILED)]
-        return {
-            line["key"]: {
-                name: _value(name, text)
-                for name, text in line.items()
-                if name != "class" and not name.startswith("avg_gap")
-            }
-            for line in lines
-            if line["key"]
-        }
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, csv.Error) as error:
-        raise UsageError(f"{path}: not a table of cells of mubench: {one_line(str(error))}") from None
-
-
-def _value(name: str, text: str) -> Any:
-    """What a field of cells.csv stands for; an empty one is NaN."""
-    if name in ("method", "role", "status", "reason", "key", "target"):
-        return unquoted(text)
-    if not text:
-        return np.nan
-    if text in ("True", "False"):
-        return text == "True"
-    for number in (float,) if "." in text else (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
 
 
 def cells_frame(
@@ -90,7 +47,7 @@ def cells_frame(
                     raise unknown("metric", name, metrics)
                 metrics[name].bind(options, f"metric {name!r}")
     frames = {
-        label: pd.DataFrame(_lines(rows, store, metrics, manifest.metrics, kept or {}))
+        label: pd.DataFrame(_lines(rows, store, metrics, manifest.metrics, kept or Kept()))
         for label, rows in manifest.blocks.items()
     }
     frame = pd.concat(frames, names=["class"]).reset_index("class").reset_index(drop=True)
@@ -126,27 +83,30 @@ def _lines(
         on_all_cores(values, new)
     lines: list[dict[str, Any]] = []
     for row in rows:
+        about: dict[str, Any] = {"method": row.name, "role": row.role, "target": row.target}
         if row.status:
-            about = {"method": row.name, "role": row.role, "target": row.target}
             lines.append({**about, "status": row.status, "reason": row.reason})
             continue
         records = found[row.name].records
         computed, failure = _computed(records, partial(values, row.name))
         complete = len(computed) == len(row.keys)
         for seed, key in row.keys.items():
+            about |= {"seed": seed, "key": key}
+            if complete:
+                whole = {"status": Status.OK, "reason": "", **computed[seed], **about}
+                lines.append({**whole, **kept.besides(key, whole)})
+                continue
             old = kept.get(key, {})
-            numbers = old if old.get("status") == Status.OK else {}
             line: dict[str, Any] = {"status": Status.MISSING, "reason": "not run yet"}
-            if seed in computed and (complete or not numbers):
-                line = {**numbers, "status": Status.OK, "reason": "", **computed[seed]}
-            elif numbers:
-                line = dict(numbers)
+            if old.get("status") == Status.OK:
+                line = dict(old)
+            elif seed in computed:
+                line = {"status": Status.OK, "reason": "", **computed[seed]}
             elif reason := failure if seed in records else store.failure(key):
                 line = {"status": Status.FAILED, "reason": one_line(reason)}
             elif old:
                 line = {"status": Status.FAILED, "reason": old["reason"]}
-            about = {"method": row.name, "role": row.role, "target": row.target}
-            lines.append({**line, **about, "seed": seed, "key": key})
+            lines.append({**line, **about})
     return lines
 
 

@@ -71,15 +71,18 @@ def _tried(check: FloorCheck | None) -> list[str]:
 
 def rows_left_out(summaries: Mapping[str, Summary], methods: Collection[str]) -> list[str]:
     """A line about the methods that do not compete in some replicate, and why."""
+    rows_of = {name: summary.rows[summary.rows["role"] == "method"] for name, summary in summaries.items()}
+    every = {str(row): None for rows in rows_of.values() for row in rows.index if row not in methods}
     why: dict[str, str] = {}
-    for name, summary in summaries.items():
-        rows = summary.rows
-        for row in rows.index[rows["role"] == "method"]:
-            if str(row) not in methods and not rows.loc[row, "competes"]:
-                status = "changed no weight" if rows.loc[row, "idle"] else rows.loc[row, "status"]
+    for name, rows in rows_of.items():
+        for row in every:
+            if row not in rows.index:
+                why.setdefault(row, f"{row} (not with the same parameters, {name})")
+            elif not rows.loc[row, "competes"]:
+                status = "changed no weight" if rows.loc[row, "idle"] else str(rows.loc[row, "status"])
                 if status == Status.OK:
-                    status = f"compared with its own {summary.reference}"
-                why.setdefault(str(row), f"{row} ({status}, {name})")
+                    status = f"compared with its own {summaries[name].reference}"
+                why.setdefault(row, f"{row} ({status}, {name})")
     return [f"Left out: {'; '.join(why.values())}."] if why else []
 
 

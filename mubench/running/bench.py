@@ -24,6 +24,9 @@ from mubench.streams import stream_seed
 
 DATA_CHANGED = "the data have changed since this run was planned; start it again"
 
+# How `torch.compile` compiles a backbone.
+COMPILE_MODE = "reduce-overhead"
+
 
 @dataclass(frozen=True)
 class Data:
@@ -110,7 +113,7 @@ class Bench:
         if self.setting.precision == "bf16":
             model.autocast = torch.bfloat16
         if self.setting.compile:  # in place: names of weights stay, and deep copies are not compiled
-            model.backbone.compile(mode="reduce-overhead")
+            model.backbone.compile(mode=COMPILE_MODE)
         return model.train()
 
     def synchronise(self) -> None:

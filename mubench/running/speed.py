@@ -22,6 +22,7 @@ from mubench.api.images import Augmentation, ImageSet
 from mubench.api.model import ModelSpec
 from mubench.api.training import Step, cross_entropy_loss
 from mubench.discovery.models import build
+from mubench.running.bench import COMPILE_MODE
 
 # Batches of synthetic images: enough that an epoch is not one batch.
 BATCHES = 4
@@ -66,7 +67,7 @@ class Workload:
             torch.cuda.synchronize()
 
 
-def ours(work: Workload, precision: str, channels_last: bool = True) -> Iterator[int]:
+def ours(work: Workload, precision: str, channels_last: bool = True, compiled: bool = False) -> Iterator[int]:
     """Train as a suite does; yields the number of samples after each step."""
     images = work.images()
     labels = torch.arange(len(images), device=work.device) % work.classes
@@ -80,7 +81,10 @@ def ours(work: Workload, precision: str, channels_last: bool = True) -> Iterator
         augmentation_rng=torch.Generator(work.device).manual_seed(0),
         ledger=Ledger(),
     )
-    step = Step(work.network(precision, channels_last), cross_entropy_loss, 1e-3)
+    model = work.network(precision, channels_last)
+    if compiled:
+        model.backbone.compile(mode=COMPILE_MODE)
+    step = Step(model, cross_entropy_loss, 1e-3)
     for x, y in data.cycle():
         step(x, y)
         yield len(y)
@@ -187,14 +191,27 @@ def has_bf16(device: str) -> bool:
 
 
 def compare(
-    work: Workload, precision: str, *, rounds: int, seconds: float, report: Callable[[str], None]
+    work: Workload,
+    precision: str,
+    compiled: bool = False,
+    *,
+    rounds: int,
+    seconds: float,
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Samples a second of each way to train, and `speedup`: the suite's own way over the plain loop."""
+    """Samples a second of each way to train, and `speedup`: the suite's own way over the plain loop.
+
+    compiled: whether the suite compiles the backbone; the first step, which does so, does not count.
+    """
     kinds = ["fp32", *(["bf16"] if has_bf16(work.device) or precision == "bf16" else [])]
     loops = {PLAIN: plain(work)}
     for kind in kinds:
         loops[f"{kind}, NCHW"] = ours(work, kind, channels_last=False)
         loops[f"{kind}, channels_last"] = ours(work, kind)
+    own = f"{precision}, channels_last"
+    if compiled:
+        own += ", compiled"
+        loops[own] = ours(work, precision, compiled=True)
     found = rates(work, loops, rounds=rounds, seconds=seconds, report=report)
     tops = rates(
         work,
@@ -204,7 +221,6 @@ def compare(
         report=lambda k: report(f"matrix products, {k}"),
     )
     flops = training_flops(work)
-    own = f"{precision}, channels_last"
     return {
         "samples_per_second": found,
         "own": own,

@@ -178,10 +178,11 @@ class Store:
             recover(self.root)
             self._recovered = True
         where = self._where(key)
-        if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
-            return None
-        with suppress(*DAMAGE):
+        try:
             return self._checked(key, where, arrays)
+        except DAMAGE:
+            if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
+                return None
         try:  # once more: another run may have been replacing it at that moment
             return self._checked(key, where, arrays)
         except DAMAGE as error:

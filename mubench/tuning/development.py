@@ -45,6 +45,8 @@ def tunable(
     specs = {spec.name: spec for spec in [*asked, *plugins] if spec.role is Role.METHOD or names}
     able = [spec for spec in specs.values() if spec.search and scenario in spec.scenarios]
     rest = [name for name in specs if name not in {spec.name for spec in able}]
+    if others := [spec for spec in asked if names and spec.role is not Role.METHOD]:
+        raise UsageError(f"method {others[0].name!r} is the {others[0].role}: what others are compared with")
     if named := [name for name in names if name in rest]:
         raise UsageError(f"method {named[0]!r} declares {lack}; {how}")
     if not able:

@@ -10,17 +10,21 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, get_storage
 from sqlalchemy.exc import SQLAlchemyError
 
-from mubench.errors import UsageError, printable
+from mubench.errors import UsageError, printable, quote
 
 
 def open_storage(url: str) -> BaseStorage:
     """The storage at a URL of SQLAlchemy, made unless it is there; UsageError if it cannot be used."""
+    shown = f"--storage {quote(_without_password(url))}"
+    if re.fullmatch(r"sqlite(\+\w+)?:/{2,3}(:memory:)?", url):
+        raise UsageError(f"{shown} is in memory and would be lost; write a URL such as sqlite:///tuning.db")
     try:
         return get_storage(url)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{shown} needs the package {error.name}, which is not installed") from error
     except (OptunaError, SQLAlchemyError, ImportError, ValueError) as error:
         raise UsageError(
-            f"--storage {printable(_without_password(url))} cannot be used: {_reason(error)}; "
-            "write a URL such as sqlite:///tuning.db"
+            f"{shown} cannot be used: {_reason(error).rstrip('.')}; write a URL such as sqlite:///tuning.db"
         ) from error
 
 

@@ -62,6 +62,77 @@ def test_three_replicates_are_run_once_and_tell_whether_the_suite_discriminates(
     }
 
 
+FIVE = SUITE.replace("RL = {", "SalUn = { lr = 0.01 }, RL = {")
+
+
+@pytest.mark.slow
+def test_results_made_elsewhere_are_one_more_replicate(doctor, call, home, suite_file, monkeypatch):
+    monkeypatch.setattr("mubench.commands.doctor.resolve_precision", lambda *_: "fp32")
+    words = (
+        "--set",
+        "methods.RL.lr=0.02",
+        "--set",
+        "seeds=[1, 0, 2]",
+        "--store",
+        home / "other",
+        "--jobs",
+        0,
+    )
+    assert call("run", "--suite", suite_file(FIVE), *words, "--out", "there")[0] == 0
+
+    code, out, err = doctor("--beside", "there", "--json", change=FIVE)
+
+    assert code == 0, err
+    data = json.loads(out)
+    assert [one["name"] for one in data["replicates"]] == ["fp32, 1 thread", "fp32, 2 threads", "there"]
+    own, _, other = (one["gaps"] for one in data["replicates"])
+    assert set(own) - set(other) == {"RL"}
+    # of two seeds of the three, made on this machine in this precision: the same numbers
+    assert {name: own[name] for name in other} == pytest.approx(other, abs=1e-4)
+    text = (home / "results" / "tiny" / "doctor.md").read_text()
+    assert "Left out: RL (not with the same parameters, there)." in text
+    assert "bf16 was left to the results beside" in text
+    assert "there: Made on: " in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("batch_size = 16", "batch_size is 16 in it, here "),
+        ("seeds = [0]", "Retrain has no seed 1"),
+        (
+            "forget = { scenario = 'random', percent = 30 }",
+            "its split at seed 0 is not that of the suite here",
+        ),
+        (
+            'forget = { scenario = "class", class = "all" }',
+            "forget is {'scenario': 'class'",
+        ),
+    ],
+)
+def test_a_folder_of_something_else_is_refused_in_a_line(doctor, call, home, suite_file, change, message):
+    there = home / "there"
+    other = suite_file(f"{SUITE}{change}", name="other")
+    assert (
+        call("run", "--suite", other, "--methods", "FT", "--set", "floor=0", "--jobs", 0, "--out", there)[0]
+        == 0
+    )
+
+    code, out, err = doctor("--beside", there)
+
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"Error: --beside {there}: ")
+    assert message in err
+
+
+@pytest.mark.slow
+def test_the_headline_of_the_suite_is_what_is_diagnosed(doctor):
+    code, out, err = doctor("--json", change=f'{SUITE}headline = "mia"')
+
+    assert code == 0, err
+    assert json.loads(out)["headline"] == "Avg. Gap"
+
+
 @pytest.mark.slow
 def test_the_floor_is_tried_on_real_retrains(doctor):
     code, out, err = doctor("--floor", 12, "--json")

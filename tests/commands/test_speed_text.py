@@ -18,7 +18,7 @@ MEASURED = {
 
 def test_the_text_of_speed(call, suite_file, monkeypatch):
     asked = []
-    monkeypatch.setattr(speed, "compare", lambda work, precision, **_: asked.append(work) or MEASURED)
+    monkeypatch.setattr(speed, "compare", lambda work, precision, *_, **__: asked.append(work) or MEASURED)
 
     code, out, _ = call("speed", "--suite", suite_file(), "--device", "cpu", "--threads", 2)
 

@@ -34,6 +34,14 @@ class Notebook:
         with open("seen.jsonl", "a") as file:
             file.write(json.dumps({"for": self.suite, "name": cell.name, **asdict(cell)}) + "\\n")
 
+@tracker("shy")
+class Shy:
+    "Does not start."
+    def __init__(self, suite):
+        raise ConnectionError("no server")
+    def log(self, cell):
+        pass
+
 @tracker("broken")
 class Broken:
     "Takes one cell, and no more."
@@ -86,6 +94,15 @@ def test_a_tracker_that_fails_warns_once_and_the_run_is_complete(run, home, trac
     assert "stopped after 1 cells: ConnectionError: the server is down; the results are complete" in err
     assert "FT" in out
     assert (home / "out" / "table.md").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_a_tracker_that_cannot_start_is_refused_before_anything_runs(run, home, tracker_file, words):
+    code, _, err = run("--plugin", tracker_file, "--track", "shy", *words)
+
+    assert code == 2
+    assert err == "Error: --track shy: ConnectionError: no server\n"
+    assert not (home / "store" / "records").exists()
 
 
 def test_an_unknown_tracker_is_refused_with_the_nearest_name(run, home):

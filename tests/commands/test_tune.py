@@ -75,6 +75,18 @@ def test_a_repeated_search_comes_from_the_store_and_a_longer_one_goes_on(tune, w
     assert longer.loc[first.index, ["score", "parameters"]].equals(first[["score", "parameters"]])
 
 
+def test_a_shorter_search_is_not_written_over_a_longer_one(tune, home):
+    words = ("--set", "floor=0", "--dev-seeds", 1, "--out", "tuned", "--methods", "GA")
+    tune(*words, "--trials", 3)
+    before = {path: path.read_bytes() for path in (home / "tuned").iterdir() if path.is_file()}
+
+    code, out, err = tune(*words, "--trials", 2)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: tuned/tuning.csv holds 3 trials of GA, and --trials 2 would write fewer")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_what_set_gives_a_value_is_kept_and_the_rest_is_searched(tune, written):
     words = (
         "--set",
@@ -153,6 +165,14 @@ def test_a_tuned_file_of_another_suite_is_refused_before_anything_is_trained(tun
     assert len(err.splitlines()) == 1
 
 
+def test_a_tuned_file_that_changes_no_row_is_warned_of(tune, call, suite_file):
+    tune("--trials", 1, "--dev-seeds", 1, "--out", "tuned", "--methods", "GA")
+    words = ("run", "--suite", suite_file(), "--tuned", "tuned/tuned.toml", "--dry-run", "--methods")
+
+    assert call(*words, "FT,GA")[::2] == (0, "")
+    assert call(*words, "FT")[::2] == (0, "tuned/tuned.toml changes no row of this run: it tunes GA\n")
+
+
 def test_the_output_folder_is_named_by_what_was_tuned(tune, home):
     for words in ([], ["--methods", "GA"], ["--publish"]):
         said = tune("--trials", 1, "--dev-seeds", 1, *words)[2]
@@ -169,12 +189,20 @@ def test_the_output_folder_is_named_by_what_was_tuned(tune, home):
         (["--out", "tiny.toml/x"], "the output folder tiny.toml/x cannot be written"),
         (["--set", "metrics.mia.statistic=entropi"], "[metrics]"),
         (["--methods", "Retrain,Retrain"], "--methods names 'Retrain' twice"),
-        (["--methods", "GA,Retrain"], "method 'Retrain' declares no search space for random forgetting"),
+        (["--methods", "GA,Retrain"], "method 'Retrain' is the reference: what others are compared with"),
+        (["--methods", "GA,l1-sparse", "--engine", "rayy"], "unknown engine 'rayy'"),
         (["--trials", 0], "0 is not in the range"),
         (["--publish", "--out", "x"], "--publish writes to results/published; leave out --out"),
         (["--set", "seeds=[1000]"], "seeds from 1000 on are kept for development"),
-        (["--storage", "tuning.db"], "--storage tuning.db cannot be used: "),
-        (["--storage", "nosuch://x"], "--storage nosuch://x cannot be used: "),
+        (["--storage", "tuning.db"], "--storage 'tuning.db' cannot be used: "),
+        (["--storage", ""], "--storage '' cannot be used: "),
+        (["--storage", "nosuch://x"], "--storage 'nosuch://x' cannot be used: "),
+        (["--storage", "sqlite://"], "--storage 'sqlite://' is in memory and would be lost"),
+        (["--storage", "sqlite:///:memory:"], "is in memory and would be lost"),
+        (
+            ["--storage", "mysql+nosuch_driver://me:secret@host/db"],
+            "--storage 'mysql+nosuch_driver://me:***@host/db'",
+        ),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_trained(tune, home, words, message):

@@ -54,12 +54,21 @@ def test_the_built_in_ones_and_their_options():
     ("options", "message"),
     [
         ({"engine": "rayy"}, "unknown engine 'rayy'. Did you mean 'ray'?"),
-        ({"engine": "local", "gpus_per_cell": 0.5}, "unknown parameter 'gpus_per_cell' in --engine local"),
+        (
+            {"engine": "local", "gpus_per_cell": 0.5},
+            "--gpus-per-cell is no option of --engine local, but of ray",
+        ),
+        ({"engine": "slurm", "address": "head:1"}, "--address is no option of --engine slurm, but of ray"),
         (
             {"engine": "slurm", "engine_set": ("partiton=gpu",)},
             "unknown parameter 'partiton' in --engine slurm. Did you mean 'partition'?",
         ),
         ({"engine": "slurm", "engine_set": ("minutes=an hour",)}, "minutes = 'an hour' is not int"),
+        ({"engine": "slurm", "engine_set": ("minutes=0",)}, "minutes = 0: a job needs at least 1"),
+        (
+            {"engine": "slurm", "engine_set": ("memory_gb=-1",)},
+            "memory_gb = -1: give 1 or more, or 0 for no limit",
+        ),
         ({"engine": "slurm", "engine_set": ("minutes",)}, "--engine-set 'minutes': write key=value"),
         ({"engine": "ray", "gpus_per_cell": math.nan}, "--engine ray: gpus_per_cell = nan is not float"),
     ],

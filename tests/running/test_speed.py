@@ -62,6 +62,21 @@ def test_speed_reports_its_own_way_over_the_plain_loop(home):
     assert (found["batch_size"], found["threads"], found["device"]) == (16, 1, "cpu")
 
 
+def test_a_suite_that_compiles_is_measured_compiled(home, monkeypatch):
+    compiled = []
+    monkeypatch.setattr("torch.nn.Module.compile", lambda module, mode: compiled.append(mode))
+    arguments = ["speed", "--device", "cpu", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--json"]
+
+    result = CliRunner().invoke(main, [*arguments, "--compile"])
+    found = json.loads(result.stdout)
+
+    assert compiled == ["reduce-overhead"]
+    assert found["own"] == "fp32, channels_last, compiled"
+    measured = found["samples_per_second"]
+    assert found["speedup"] == pytest.approx(measured[found["own"]] / measured["plain loop"])
+    assert "fp32, channels_last" in measured
+
+
 def test_speed_needs_no_images_where_it_is_known_what_they_are_like(home, monkeypatch):
     monkeypatch.setenv("MUBENCH_DATA", str(home / "nowhere"))
     arguments = ["speed", "--suite", "cifar100-random-10", "--profile", "small", "--set", "batch_size=4"]

@@ -30,7 +30,7 @@ def test_a_plugin_joins_and_one_without_a_search_space_is_named(suite, plugin_fi
     assert ([spec.name for spec in able], rest) == (["FT", "SalUn", "CL"], ["A"])
 
 
-@pytest.mark.parametrize("name", ["Retrain", "A", "B"])
+@pytest.mark.parametrize("name", ["A", "B"])
 def test_a_named_method_that_cannot_be_tuned_is_refused(suite, plugin_file, name):
     catalogue = Catalogue(
         [

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mubench.reporting.plots import style
-from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown, within
 
 _BAR = 0.62
 _INTERVAL: dict[str, Any] = {"fmt": "none", "ecolor": "dimgray", "elinewidth": 1.1, "capsize": 2.5}
@@ -47,7 +47,7 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
     """Draws one estimator; returns whether a bar had to be cut."""
     means = shown.rows.loc[order, column].to_numpy(float)
     colours = [style.ROLES[role] for role in shown.rows.loc[order, "role"]]
-    inside = style.within(means, 0.0)
+    inside = within(means, 0.0)
     dots = {i: _dots(shown, name, column) for i, name in enumerate(order) if inside[i]}
     most = max(
         [*means[inside], shown.bands.get(column, 0.0), *(d.max() for d in dots.values() if d.size), 1e-9]

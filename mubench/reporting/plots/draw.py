@@ -22,7 +22,7 @@ from mubench.storage.files import write_atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CLASS_SOURCES = ("draw", "heat", "style")
+_CLASS_SOURCES = ("draw", "heat", "shown", "style")
 _DIGEST = ".digest"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.plots import style
+from mubench.reporting.plots.shown import within
 
 # In inches.
 _LINE = 0.26  # height of a line of the map
@@ -46,7 +47,7 @@ def gap_by_class(summary: ClassSummary) -> Figure | None:
     values = wide.to_numpy(float)
     finite = values[np.isfinite(values)]
     # One method far astray must not make all others equally pale: the darkest colour is "or more".
-    top = max(float(finite[style.within(finite, 0.0)].max(initial=0.0)), 0.01)
+    top = max(float(finite[within(finite, 0.0)].max(initial=0.0)), 0.01)
     mesh = ax.pcolormesh(values, cmap="Blues", vmin=0, vmax=top, edgecolors="white", linewidth=1)
     # The mean is no class: a line sets it apart.
     ax.axhline(len(wide) - 1, color="black", linewidth=1)

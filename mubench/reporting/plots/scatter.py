@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mubench.reporting.plots import style
 from mubench.reporting.plots.labels import place
-from mubench.reporting.plots.shown import Shown
+from mubench.reporting.plots.shown import Shown, within
 
 _MARGIN = 0.14
 _HEIGHT = 5.2
@@ -40,7 +40,7 @@ def forget_vs_utility(shown: Shown) -> Figure | None:
     points = rows[["ua", "ta"]].to_numpy(float)
     spread = rows[["ua_std", "ta_std"]].fillna(0.0).to_numpy(float)
     centre = target[["ua", "ta"]].to_numpy(float)[0] if len(target) else np.median(points, axis=0)
-    inside = np.stack([style.within(points[:, k], centre[k]) for k in (0, 1)], axis=1)
+    inside = np.stack([within(points[:, k], centre[k]) for k in (0, 1)], axis=1)
     ax.set_xlim(*_limits(points[:, 0], spread[:, 0], inside[:, 0]))
     ax.set_ylim(*_limits(points[:, 1], spread[:, 1], inside[:, 1]))
     lines, whole = [], (points == _seen(ax, points)).all(axis=1)
@@ -83,7 +83,7 @@ def cost_vs_gap(shown: Shown) -> Figure | None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratios.max() < 300 * ratios.min() else (1,)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    high = 1.15 * max(*gaps[style.within(gaps, 0.0)], band, 0.5)
+    high = 1.15 * max(*gaps[within(gaps, 0.0)], band, 0.5)
     ax.set_ylim(-0.06 * high, high)
     lines = []
     if band:

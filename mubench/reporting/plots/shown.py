@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mubench.planning.rows import Status
 from mubench.reporting.columns import Columns
@@ -63,3 +65,13 @@ class Shown:
         ):
             sha.update(text.encode())
         return sha.hexdigest()
+
+
+def within(values: NDArray[np.float64], centre: float) -> NDArray[np.bool_]:
+    """Which values can share a linear axis: no further from the centre than six times what is usual.
+
+    One method gone astray must not press all the others into a corner; it is shown at the edge
+    with its value in words. Up to 5 points nothing is astray.
+    """
+    distance = np.abs(values - centre)
+    return distance <= max(6 * float(np.median(distance)), 5.0)

@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib import style as sheets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mubench.reporting.plots.shown import Width
 
@@ -91,13 +89,3 @@ def encode(drawn: Figure, ending: str) -> bytes:
     buffer = io.BytesIO()
     drawn.savefig(buffer, format=ending, metadata=_NO_DATE.get(ending))
     return buffer.getvalue()
-
-
-def within(values: NDArray[np.float64], centre: float) -> NDArray[np.bool_]:
-    """Which values can share a linear axis: no further from the centre than six times what is usual.
-
-    One method gone astray must not press all the others into a corner; it is shown at the edge
-    with its value in words. Up to 5 points nothing is astray.
-    """
-    distance = np.abs(values - centre)
-    return distance <= max(6 * float(np.median(distance)), 5.0)

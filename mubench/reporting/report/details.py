@@ -93,13 +93,14 @@ def ledger(name: str, summary: Summary) -> Markup:
     if cells.empty:
         return element("p", "No seed has finished.", class_="quiet")
     columns = [c for c in _LEDGER if c in cells and cells[c].notna().any()]
+    beside = ["key", "rte_shared"]
     rows: list[list[object]] = [
         [
             f"seed {int(seed)}",
             *(_cost(c, line[c], bool(line["rte_shared"])) for c in columns),
             key(line["key"]),
         ]
-        for seed, line in zip(cells["seed"], cells.to_dict("records"), strict=True)
+        for seed, line in zip(cells["seed"], cells[[*columns, *beside]].to_dict("records"), strict=True)
     ]
     if len(rows) > 1:
         means = cells[columns].astype(float).mean()

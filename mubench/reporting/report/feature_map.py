@@ -51,6 +51,11 @@ def clouds(seed: int, outputs: Mapping[str, Outputs], reference: str) -> Clouds 
     centred = target - target.mean(axis=0)
     axes = directions(centred)
     size = float((centred**2).sum()) or 1.0
+    if len(centred) < centred.shape[1]:  # n points span no more than n directions: in those, all is quicker
+        spanned, inside = np.linalg.qr(centred.T)
+        aim, plane = inside.T, spanned.T @ axes
+    else:
+        aim, plane = centred, axes
     found = {}
     for name, row in outputs.items():
         own = _stacked(row)
@@ -58,7 +63,7 @@ def clouds(seed: int, outputs: Mapping[str, Outputs], reference: str) -> Clouds 
             continue
         mine = own - own.mean(axis=0)
         total = float((mine**2).sum())
-        points = (mine if name == reference else turned(mine, centred)) @ axes
+        points = mine @ axes if name == reference else turned(mine, aim) @ plane
         shown = float((points**2).sum()) / total if total else 0.0
         found[name] = Cloud(points, (total / size) ** 0.5, shown)
     features = {part: outputs[reference].features[part] for part in PARTS}
@@ -87,10 +92,8 @@ def directions(centred: Floats) -> Floats:
 
 def turned(points: Floats, target: Floats) -> Floats:
     """Centred points (n, d) turned and mirrored to come closest to the target (n, e)."""
-    if len(points) < points.shape[1]:  # they span no more directions than there are points
-        own = np.asarray(np.linalg.qr(points.T, mode="r"))
-        axes, theirs = np.linalg.qr(target.T)
-        return np.asarray(turned(own.T, theirs.T) @ axes.T)
+    if len(points) < points.shape[1]:
+        points = np.asarray(np.linalg.qr(points.T, mode="r")).T
     left, _, right = np.linalg.svd(points.T @ target, full_matrices=False)
     return np.asarray(points @ left @ right)
 

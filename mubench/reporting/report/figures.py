@@ -13,8 +13,7 @@ import pandas as pd
 
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.columns import AvgGap
-from mubench.reporting.plots.shown import Shown
-from mubench.reporting.plots.style import within
+from mubench.reporting.plots.shown import Shown, within
 from mubench.reporting.report.chart import (
     bottom_axis,
     left_axis,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from mubench.errors import printable
+
+# Most of a page is numbers, in which there is nothing to escape.
+_SPECIAL = re.compile("[&<>\"']").search
 
 
 class Markup(str):
@@ -16,12 +20,16 @@ class Markup(str):
 
 def escaped(value: object) -> Markup:
     """The value as text of a page; control characters are shown escaped."""
-    return value if isinstance(value, Markup) else Markup(html.escape(printable(str(value))))
+    if isinstance(value, Markup):
+        return value
+    text = str(value)
+    plain = text.isprintable() and not _SPECIAL(text)
+    return Markup(text if plain else html.escape(printable(text)))
 
 
 def join(*parts: object) -> Markup:
     """The parts one after another; None is nothing."""
-    return Markup("".join(escaped(part) for part in parts if part is not None))
+    return Markup("".join([escaped(part) for part in parts if part is not None]))
 
 
 def element(name: str, *children: object, **attributes: Any) -> Markup:
