@@ -12,6 +12,14 @@ from mubench.api.spec import Spec, doc_of, mark
 Needs = Literal["cell", "pair", "original", "row", "row_pair", "retrains"]
 Better = Literal["reference", "higher", "lower"]
 Gap = Literal["", "accuracy", "attack"]
+# Columns of cells.csv and table.csv that are no metric's, and how further ones end.
+_TAKEN = (
+    *("class", "method", "role", "seed", "seeds", "status", "reason", "key", "target"),
+    *("rank", "competes", "idle"),
+    *("rte", "rte_shared", "rte_ratio", "forward", "backward", "read_forget", "read_retain"),
+    *("peak_memory_mib", "changed"),
+)
+_ENDINGS = ("_std", "_gap", "_se", "_low", "_high", "_at_chance")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -24,6 +32,11 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 # What a function for one seed calls one of the outputs that are handed out seed by seed.
 _PLURAL = {"reference": "references", "original": "originals"}
+
+
+def taken(name: str) -> bool:
+    """Whether tables have, or may have, a column of this name that is no metric's."""
+    return name in _TAKEN or name.startswith(("avg_gap", "note_")) or name.endswith(_ENDINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +97,8 @@ def metric(
 
     def declare(function: F) -> F:
         where = f"metric {name!r} ({function.__name__})"
+        if taken(name):
+            raise TypeError(f"{where}: tables have a column {name!r} already; give it another name")
         for value, kind, what in ((better, Better, "better"), (needs, Needs, "needs"), (gap, Gap, "gap")):
             if value not in get_args(kind):
                 allowed = ", ".join(filter(None, get_args(kind)))

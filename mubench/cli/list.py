@@ -11,10 +11,13 @@ from mubench.commands.options import options
 
 
 @click.command("list")
-@click.argument("what", metavar="methods|masks|metrics|datasets|models|engines|trackers|suites")
+@click.argument("what", metavar="KIND")
 @options("plugin json")
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the plugins or suites of a kind, such as methods."""
+    """List what there is of a kind.
+
+    Kinds: methods, masks, metrics, datasets, models, engines, trackers, suites.
+    """
     from mubench.commands.list import listing, listing_text
 
     entries = listing(what, plugins)

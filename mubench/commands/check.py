@@ -64,6 +64,8 @@ def check_plugins(target: str, console: Console, as_json: bool = False) -> int:
 def _checked(target: str) -> list[Checked]:
     """Each plugin of the file or name, checked."""
     path = Path(target)
+    if path.suffix == ".toml":
+        raise UsageError(f"{path} is a suite, no plugin: mubench plan --suite {path} checks it")
     if path.suffix != ".py" and len(path.parts) < 2:
         return [_check(spec) for spec in _named(target)]
     try:

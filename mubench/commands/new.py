@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mubench.api import metric
 from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable, quote, unknown
@@ -43,6 +46,8 @@ def write_new(kind: str, name: str, folder: Path, console: Console, package: boo
     for path in files:
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists already; give another name, or --folder")
+    if not package and kind != "suite" and _hides(stem):
+        raise UsageError(f"a file {stem}.py would hide the module {stem} from Python; give another name")
     for path, text in files.items():
         _write(path, text)
     first, *others = (printable(str(path)) for path in files)
@@ -104,8 +109,15 @@ def _stem(kind: str, name: str) -> str:
     return stem
 
 
+def _hides(stem: str) -> bool:
+    """Whether a file of this name would be imported in place of an installed module."""
+    return stem in sys.stdlib_module_names or importlib.util.find_spec(stem) is not None
+
+
 def _check_free(kind: str, name: str) -> None:
     taken: dict[str, str]
+    if kind == "metric" and metric.taken(name):
+        raise UsageError(f"tables have a column {quote(name)} already; give the metric another name")
     if kind == "suite":
         taken = {suite: str(path) for suite, path in suite_files().items()}
     else:

@@ -60,6 +60,8 @@ def export_records(request: Request, target: Path, *, numbers: bool, weights: bo
     parts = [f"{counts.get('packed', 0):,} records"] if not numbers else []
     parts += ["the suite's numbers"] if members else []
     LOG.info("%s, %s, in %s", " and ".join(parts), size_text(target.stat().st_size), printable(str(target)))
+    if request.suite and not numbers and (lacking := len(keys) - len(folders)):
+        LOG.info("%d of the suite's %d cells have no record here", lacking, len(keys))
     if left := counts.get("weights"):
         LOG.info("%d original models stay here; --weights packs them too", left)
     if left := counts.get("damaged"):

@@ -81,6 +81,10 @@ def prune_store(store: Store, wanted: Wanted, console: Console, *, dry_run: bool
     return 0
 
 
+# What suites, plugins and data are called that `mubench.run` wrote.
+PYTHON = "suites, plugins and data given in Python"
+
+
 def _judge(store: Store, needs: Needs, wanted: Wanted) -> Verdict:
     """What is to go, and why the rest stays."""
     stock, working, verdict = take_stock(store.root), held(store.root), Verdict()
@@ -117,7 +121,7 @@ def _judge(store: Store, needs: Needs, wanted: Wanted) -> Verdict:
         **dict.fromkeys(_of(stock, "unfinished"), "left by what was killed"),
         **dict.fromkeys((p for p in _of(stock, "splits") if p.stem not in splits), "splits"),
         **dict.fromkeys(_idle_data(stock, needs), "datasets as arrays"),
-        **dict.fromkeys(_unnamed(stock, wanted), "suites, plugins and data given in Python"),
+        **dict.fromkeys(_unnamed(stock, wanted), PYTHON),
         **dict.fromkeys(_of(stock, "references") if wanted.elsewhere else (), "numbers of imported runs"),
     }
     # of what has no key, nobody knows which process uses it
@@ -196,6 +200,11 @@ def _print(verdict: Verdict, needs: Needs, console: Console) -> None:
         paths = [path for path, of in verdict.doomed.items() if of == what]
         grid.add_row(what, f"{len(paths):,}", size_text(sum(map(size_of, paths))))
     console.print(grid)
+    if PYTHON in verdict.doomed.values():
+        console.print(
+            "Suites built in Python do not count, and their records go too. To keep those of one, add "
+            "--suite STORE/suites/NAME.toml and a --plugin for each of its files in STORE/plugins."
+        )
 
 
 def _remove(store: Store, paths: list[Path]) -> int:

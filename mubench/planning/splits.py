@@ -258,7 +258,10 @@ def _from_file(path: Path, train: Indices) -> Indices:
         raise UsageError(f"{where}: one dataset index a line is needed") from None
     strange = chosen[~np.isin(chosen, train)]
     if len(strange):
-        raise UsageError(f"{where}: index {strange[0]} is not a training image")
+        raise UsageError(
+            f"{where}: index {strange[0]} is not a training image: there is none such, or it is a test image "
+            "or one of those held back for validation (val_percent), which no model is trained on"
+        )
     if len(np.unique(chosen)) < len(chosen):
         raise UsageError(f"{where}: an index is named twice")
     return chosen

@@ -34,6 +34,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 SplitKind = Literal["clean", "salun-legacy"]
 # forget.class = "all": one forget set for every class of the dataset, in one run.
 EVERY: Final = "all"
+# How much of the training images is held back for validation.
+VAL_PERCENT: Final = 10.0
 # What the table of every class calls its last block.
 MEAN: Final = "mean"
 # The headline attack of a suite that names none: on few images, the threshold attack's threshold is noise.
@@ -98,7 +100,7 @@ class Suite(Strict):
     seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(min_length=1)
     forget: Forget
     split: SplitKind = "clean"
-    val_percent: Percent = 10.0
+    val_percent: Percent = VAL_PERCENT
     batch_size: int = Field(256, ge=1, le=1_000_000)
     threads: int = Field(1, ge=1, le=1024)
     precision: Precision = "auto"

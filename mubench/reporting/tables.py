@@ -93,7 +93,9 @@ def titles_of(columns: Columns) -> dict[str, str]:
 def build(summary: Summary, *, caption: str, notes: Sequence[str] = (), look: Look | None = None) -> Table:
     """The table of a summary; notes: the lines below the legend."""
     look, titles = look or Look(), titles_of(summary.columns)
-    names = look.names(summary.columns, [name for name in titles if name != "rank" or is_ranked(summary)])
+    timed = summary.ok.empty or bool(summary.numbers["rte"].notna().any())
+    absent = {*(() if is_ranked(summary) else ("rank",)), *(() if timed else ("rte",))}
+    names = look.names(summary.columns, [name for name in titles if name not in absent])
     header = ("Method", *(titles[name] for name in names))
     below = (*legend(summary, names, look.compact, look.brief), *notes)
     return Table(header, tuple(body(summary, names, look)), caption, below)

@@ -87,7 +87,7 @@ class Trial:
         """Run once under the global random seed `seed`."""
         made, ledger = MadeUp(scenario, batch_size, classes, images), Ledger()
         task = made.task(self.spec, ledger)
-        where = f"in scenario {scenario!r}, batches of {batch_size}"
+        where = f"in scenario {str(scenario)!r}, batches of {batch_size}"
         with fresh_state(seed):
             model = self._own_original(made, where, changed) or made.original(ledger)
             count_into(model, ledger)

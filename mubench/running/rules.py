@@ -61,7 +61,8 @@ RULES = {
 def check_rules(spec: MethodSpec) -> list[Verdict]:
     """Every rule in order, then advice; each trial is a run on a made-up task of a few images."""
     trial = Trial(spec, load_function(spec), spec.bind({}, f"parameters of {spec.name}"))
-    failed = {error.rule: one_line(str(error)) for error in _errors(trial)}
+    outcomes: dict[str, Trace] = {}
+    failed = {error.rule: one_line(str(error)) for error in _errors(trial, outcomes)}
     # what stops the method stops every further trial
     fatal = ("original", "runs", "sees", "logits", "finite", "data", "notes")
     stopped = next((rule for rule in fatal if rule in failed), "")
@@ -77,16 +78,20 @@ def check_rules(spec: MethodSpec) -> list[Verdict]:
             verdicts.append(Verdict(words, "skip", "not for class forgetting"))
         else:
             verdicts.append(Verdict(words, "pass"))
-    return [*verdicts, *advice(spec)]
+    idle = bool(outcomes) and not stopped and not any(trace.changed for trace in outcomes.values())
+    return [*verdicts, *advice(spec, idle)]
 
 
-def _errors(trial: Trial) -> Iterator[ContractError]:
-    """What is broken; after a trial that cannot be finished, none follow."""
+def _errors(trial: Trial, outcomes: dict[str, Trace]) -> Iterator[ContractError]:
+    """What is broken; after a trial that cannot be finished, none follow.
+
+    outcomes: what the first trial in each scenario did is put there.
+    """
     spec = trial.spec
     yield from _caught(lambda: check_search(trial))
     if not spec.scenarios:
         return
-    first, outcomes = spec.scenarios[0], dict[str, Trace]()
+    first = spec.scenarios[0]
     for scenario in spec.scenarios:
         try:
             outcomes[scenario] = trial.run(scenario)
@@ -120,8 +125,10 @@ def _caught(work: Callable[[], object], rule: str = "") -> Iterator[ContractErro
         yield error
 
 
-def advice(spec: MethodSpec) -> Iterator[Verdict]:
-    """What no rule demands and readers miss."""
+def advice(spec: MethodSpec, idle: bool = False) -> Iterator[Verdict]:
+    """What no rule demands and readers miss. idle: whether it changed no weight."""
+    if idle and spec.role == "method":
+        yield Verdict("effect", "advice", "it changed no weight of the made-up task: a table would say so")
     if not spec.doc.strip():
         yield Verdict("docstring", "advice", "say what it minimises, where its defaults come from, its cost")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,12 +12,12 @@ import numpy as np
 from mubench.api.outputs import SETS, Outputs
 from mubench.api.scores import confidence
 from mubench.discovery.find import Catalogue
-from mubench.errors import UsageError, quote, suggestion
+from mubench.errors import UsageError, one_line, quote, suggestion
 from mubench.reporting.columns import Columns
 from mubench.reporting.evaluate import check_outputs
 from mubench.reporting.histograms import PARTS, Histogram, Histograms
+from mubench.reporting.manifest import Manifest, ManifestRow
 from mubench.reporting.render import make_report
-from mubench.reporting.tables import Look
 from mubench.scripting.cells import cells_of
 from mubench.scripting.data import as_array
 from mubench.scripting.results import Results
@@ -49,7 +50,8 @@ def evaluate(
     labels: {"forget": (n,), ...} alike, or a list of them, one per seed. original: as `retrained`, of one
     each.
     images: {"forget": (n, C, H, W), ...}, or a list: where a model stands in place of logits, a function or
-    nn.Module from images to logits. It is called in eval mode on 512 images at once.
+    nn.Module from images to logits. It is called in eval mode on 512 images at once; to a Module go tensors
+    on its own device, floats as float32.
     Without outputs of "val" the metrics that want them are left out, as is said under the table.
     forgotten: the classes that were forgotten as a whole. headline: the attack that ranks.
 
@@ -85,14 +87,17 @@ def evaluate(
     attacks = [m.name for m in metrics.values() if m.gap == "attack"]
     if headline not in attacks:
         raise UsageError(f"headline {quote(headline)} is no attack.{suggestion(headline, attacks)}")
+    keys = {name: [_key(name, one) for one in of] for name, (_, of) in table.items()}
     cells, left_out = cells_of(table, metrics)
+    cells["key"] = [keys[row][seed] for row, seed in zip(cells["method"], cells["seed"], strict=True)]
     columns = Columns.of(metrics.values(), headline)
     notes = [f"Made elsewhere: {count} seed{'s' * (count > 1)}, from logits of {_sizes(again[0][0])}."]
     notes += [f"Left out, for want of {what}: {', '.join(names)}." for what, names in left_out.items()]
-    report = make_report(cells, caption=title, notes=notes, columns=columns)
-    shown = [name for name in report.table.header[1:] if name != "RTE"]
-    report = make_report(cells, caption=title, notes=notes, columns=columns, look=Look(tuple(shown)))
-    return Results(report, metrics, partial(_histograms, table))
+    about = {name: {"role": role, "keys": dict(enumerate(keys[name]))} for name, (role, _) in table.items()}
+    rows = [ManifestRow.model_validate({"name": name, **facts}) for name, facts in about.items()]
+    manifest = Manifest(title=title, notes=notes, headline=headline, columns=list(columns.metrics), rows=rows)
+    report = make_report(cells, caption=title, notes=notes, columns=manifest.shown)
+    return Results(report, metrics, partial(_histograms, table), manifest)
 
 
 def _is_table(unlearned: Any) -> bool:
@@ -154,17 +159,24 @@ def _outputs(
         source = {part: _logits(source, images[part], f"{name}, {part}") for part in labels}
     if not isinstance(source, Mapping):
         raise UsageError(f"{name} is {type(source).__name__}; expected logits by set, or a model and images")
+    if odd := {*source} - {*SETS}:
+        raise UsageError(f"{name}: unknown set {min(map(str, odd))!r}.{suggestion(str(min(odd)), SETS)}")
     if missing := [part for part in NEEDED if part not in source]:
         raise UsageError(f'{name} has no logits of {missing[0]}; expected "forget", "retain" and "test"')
     parts = [part for part in SETS if part in source and part in labels]
     logits: dict[str, Any] = {str(part): as_array(source[part]).astype(np.float32) for part in parts}
     for part, z in logits.items():
-        n, top = len(labels[part]), int(labels[part].max(initial=0))
+        n, low, top = len(labels[part]), int(labels[part].min(initial=0)), int(labels[part].max(initial=0))
         if z.ndim != 2 or len(z) != n or z.shape[1] < 2:
             raise UsageError(f"{name}: {part} has logits {z.shape}; expected ({n}, K), a row for each label")
-        if labels[part].min(initial=0) < 0 or top >= z.shape[1]:
+        if low < 0 or top >= z.shape[1]:
             raise UsageError(
-                f"labels of {part} run up to {top}; expected 0 to {z.shape[1] - 1}, as {name} has logits"
+                f"{name}: {part} has logits of {z.shape[1]} classes, its labels are {low} to {top}"
+            )
+        if bool((z >= 0).all()) and np.allclose(z.sum(axis=1), 1, atol=1e-3):
+            raise UsageError(
+                f"{name}: {part} has probabilities, every row sums to 1; expected logits, or the logarithms "
+                "of the probabilities"
             )
     made = Outputs(logits, {part: labels[part] for part in parts}, forgotten=forgotten)
     try:
@@ -185,13 +197,40 @@ def _logits(model: Callable[[Any], Any], images: Any, where: str) -> Any:
     try:
         with torch.no_grad():
             starts = range(0, len(images), BATCH)
-            parts = [as_array(model(images[start : start + BATCH])) for start in starts]
+            parts = [as_array(model(_batch(images[start : start + BATCH], module))) for start in starts]
+    except Exception as error:  # the model is the user's, and may raise anything
+        said = one_line(f"{type(error).__name__}: {error}")
+        kind = getattr(images, "dtype", type(images).__name__)
+        raise UsageError(
+            f"{where}: the model fails on images {np.shape(images)} of {kind}: {said}"
+        ) from error
     finally:
         if module is not None:
             module.train(training)
     if any(part.ndim != 2 for part in parts):
         raise UsageError(f"{where}: the model returns {parts[0].shape}; expected (n, K) logits")
     return np.concatenate(parts)
+
+
+def _batch(images: Any, module: Any) -> Any:
+    """What a model is called with: an nn.Module with a tensor where its weights are, others as given."""
+    import torch
+
+    if module is None:
+        return images
+    tensor = torch.as_tensor(images)
+    tensor = tensor.float() if tensor.is_floating_point() else tensor
+    return tensor.to(next((p.device for p in module.parameters()), tensor.device))
+
+
+def _key(row: str, outputs: Outputs) -> str:
+    """A name for a cell of the table: the digest of its outputs, as the store has none for it."""
+    sha = hashlib.sha256(row.encode())
+    arrays: list[tuple[str, Any]] = [*sorted(outputs.logits.items()), *sorted(outputs.labels.items())]
+    for name, array in arrays:
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
 
 
 def _histograms(table: Mapping[str, tuple[str, list[Outputs]]]) -> Histograms:

@@ -65,7 +65,7 @@ def check_model(spec: Spec, factory: Any, images: ImageSpec) -> None:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             if not specs_of(factory):
-                _check_logits(factory(**_arguments(factory, images)).eval(), black, images.classes, where)
+                _check_logits(_made(factory, images, where), black, images.classes, where)
             mean, std = torch.full((channels,), 0.5), torch.ones(channels)
             model = build(spec, images.classes, mean, std, torch.Generator().manual_seed(0)).eval()
             features = model.features(black)
@@ -79,6 +79,21 @@ def check_model(spec: Spec, factory: Any, images: ImageSpec) -> None:
         raise UsageError(f"{where} does not take images of {size}: {one_line(str(error))}") from error
     finally:
         torch.set_num_threads(threads)
+
+
+def _made(factory: Callable[..., Any], images: ImageSpec, where: str) -> Any:
+    """The network, in eval mode; UsageError if the factory fails or makes something else."""
+    from torch import nn
+
+    try:
+        network = factory(**_arguments(factory, images))
+    except UsageError:
+        raise
+    except Exception as error:  # it is the user's, and may raise anything
+        raise UsageError(f"{where} cannot be made: {one_line(f'{type(error).__name__}: {error}')}") from error
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"{where}: its factory makes a {type(network).__name__}; expected a torch.nn.Module")
+    return network.eval()
 
 
 def _check_logits(network: Any, black: Any, classes: int, where: str) -> None:

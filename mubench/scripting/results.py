@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from mubench.reporting.classes import ClassSummary
 from mubench.reporting.histograms import Histograms
 from mubench.reporting.manifest import Manifest
 from mubench.reporting.plots.shown import Shown, Width
-from mubench.reporting.render import Report, write_plots, write_tables
+from mubench.reporting.render import Report
 from mubench.reporting.report.markup import element, join
 from mubench.reporting.summary import Summary
 from mubench.reporting.tables import TextCell
@@ -40,13 +40,13 @@ class Results:
     """The numbers of a table. In a notebook it shows as the table, printed as the terminal's.
 
     report: the summary and the printed table. metrics: those it was made with. manifest: what the numbers
-    were made of; None where they were made elsewhere.
+    were made of.
     """
 
     report: Report
     metrics: Mapping[str, MetricSpec]
-    histograms: Callable[[], Histograms] = field(default=dict)
-    manifest: Manifest | None = None
+    histograms: Callable[[], Histograms]
+    manifest: Manifest
 
     @property
     def table(self) -> pd.DataFrame:
@@ -109,9 +109,7 @@ class Results:
         """Write tables, cells and plots as `mubench run` does; returns the paths."""
         out = Path(folder)
         results.check_writable(out)
-        if self.manifest is not None:
-            return results.write(self.manifest, self.report, self.histograms(), out, width)
-        return [*write_tables(self.report, out), *write_plots(self.report, self.histograms(), out, width)]
+        return results.write(self.manifest, self.report, self.histograms(), out, width)
 
     def __str__(self) -> str:
         """The table with its caption and notes, as the terminal shows it."""

@@ -64,10 +64,11 @@ def run(
     """
     kept = Store(Path(store) if store is not None else default_store())
     files = [Path(plugin) for plugin in plugins]
-    name = str(suite)
     if isinstance(suite, Suite):
         written = suite.write(kept)
         name, files = str(written.path), [*files, *written.plugins]
+    else:
+        name = str(suite)
     for function in metrics:
         write_plugin(function, kept, files)
     names, parameters = _rows(methods, kept, files)

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from mubench.api.method import MethodSpec
 from mubench.api.spec import Spec, specs_of
 from mubench.discovery.find import Catalogue, load_plugin
 from mubench.errors import UsageError
-from mubench.planning.data_cache import image_spec_of
+from mubench.planning.data_cache import image_spec_of, load_dataset
+from mubench.planning.splits import Indices, make_partition
+from mubench.planning.suite import VAL_PERCENT
 from mubench.scripting.data import own_data, save
 from mubench.scripting.model import adapter, check_model
 from mubench.scripting.source import noun_of, self_contained
-from mubench.storage.store import Store
+from mubench.storage.store import Store, default_store
 from mubench.storage.toml import toml_value
 
 Method = str | Callable[..., Any]
@@ -66,9 +70,9 @@ class Suite:
     ) -> None:
         """Look at the data, if they are the user's own; all else is checked when the suite is run."""
         self.dataset, self.model, self.forget, self.methods = dataset, model, forget, methods
-        self.data, self.title, self._keys = dict(data or {}), title, keys
-        self.seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-        self.recipe = _recipe(epochs, lr, keys.get("original", {}))
+        self.data, self.title, self._keys = _table(data or {}, "data"), title, keys
+        self.seeds = _seeds(seeds)
+        self.recipe = _recipe(epochs, lr, _table(keys.get("original", {}), "original"))
         self._raw = None
         if not isinstance(dataset, str) and not specs_of(dataset):
             if odd := {*self.data} - {"padding", "flip"}:
@@ -78,8 +82,23 @@ class Suite:
     def __repr__(self) -> str:
         """Title, data and model."""
         images = "" if self._raw is None else f" of {len(self._raw.images)} images"
-        model = self.model if isinstance(self.model, str) else self.model.__name__
+        model = _name(self.model, type(self.model).__name__)
         return f"<mubench.Suite {self.title or 'own suite'!r}: {_name(self.dataset)}{images}, {model}>"
+
+    def indices(self, store: str | Path | None = None) -> dict[str, Indices]:
+        """The dataset indices of the sets "train", "val" and "test", sorted: `forget` takes some of "train".
+
+        No seed changes them. store: as in `mubench.run`. Raises UsageError for data that cannot be split.
+        """
+        raw = self._raw
+        if raw is None:
+            kept, plugins = Store(Path(store) if store is not None else default_store()), list[Path]()
+            name, options, _ = self._write_data(kept, plugins)
+            spec = Catalogue(plugins, kept.root / "specs").datasets.find(name)
+            raw = load_dataset(spec, options, kept.root / "data").raw
+        kind, percent = self._keys.get("split", "clean"), self._keys.get("val_percent", VAL_PERCENT)
+        parts = make_partition(kind, raw.labels, raw.test, percent, raw.classes)
+        return {"train": parts.train, "val": parts.val, "test": parts.test}
 
     def write(self, store: Store) -> Written:
         """Write it into the store, as files that `mubench run --suite ... --plugin ...` takes too."""
@@ -130,8 +149,8 @@ class Suite:
         forget = self.forget
         if isinstance(forget, Mapping):
             return {**({} if "scenario" in forget else {"scenario": "class"}), **forget}
-        if isinstance(forget, int | float) and not isinstance(forget, bool):
-            return {"scenario": "random", "percent": forget}
+        if _is_a(Real, forget):
+            return {"scenario": "random", "percent": float(forget)}
         try:
             text = "".join(f"{int(index)}\n" for index in forget)
         except (TypeError, ValueError):
@@ -174,16 +193,39 @@ def _items(methods: Methods) -> list[tuple[Method, Mapping[str, Any]]]:
     return list(methods.items()) if isinstance(methods, Mapping) else [(m, {}) for m in methods]
 
 
+def _is_a(kind: type, value: Any) -> bool:
+    """Whether it is a number of this kind, numpy's too."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _table(given: Any, key: str) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{key} is {given!r:.80}; expected a dict")
+    return dict(given)
+
+
+def _seeds(given: Any) -> list[int]:
+    if _is_a(Integral, given):
+        return list(range(int(given)))
+    try:
+        return [index(seed) for seed in given]
+    except TypeError:
+        raise UsageError(f"seeds is {given!r:.80}; expected how many, or a list of whole numbers") from None
+
+
 def _recipe(epochs: int | None, lr: float | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    if epochs is not None and not _is_a(Integral, epochs):
+        raise UsageError(f"epochs is {epochs!r:.80}; expected a whole number")
+    if lr is not None and not _is_a(Real, lr):
+        raise UsageError(f"lr is {lr!r:.80}; expected a number")
     short: dict[str, Any] = {} if lr is None else {"lr": float(lr)}
     if epochs is not None:
+        epochs = int(epochs)
         short["epochs"] = epochs
         if given.get("schedule") != "cosine":
             short["milestones"] = sorted({max(1, epochs // 2), max(1, epochs * 3 // 4)})
     return {**short, **given}
 
 
-def _name(dataset: Any) -> str:
-    if isinstance(dataset, str):
-        return dataset
-    return getattr(dataset, "__name__", None) or "own data"
+def _name(thing: Any, otherwise: str = "own data") -> str:
+    return thing if isinstance(thing, str) else getattr(thing, "__name__", None) or otherwise

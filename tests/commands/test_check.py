@@ -126,7 +126,9 @@ def test_advice_breaks_no_rule(spec):
     )
 
     assert broken(verdicts) == []
-    assert [v.rule for v in verdicts if v.status == "advice"] == ["docstring", "citation", "search space"]
+    assert [v.rule for v in verdicts if v.status == "advice"] == [
+        *("effect", "docstring", "citation", "search space")
+    ]
 
 
 def test_an_undocumented_parameter_is_named(spec):
@@ -273,5 +275,7 @@ def test_a_file_that_holds_no_plugin_is_wrong_usage(call, plugin_file, body, sai
 
 def test_names_that_do_not_exist(call):
     assert call("check", "Retrian")[::2] == (2, "Error: unknown plugin 'Retrian'. Did you mean 'Retrain'?\n")
+    said = "Error: my.toml is a suite, no plugin: mubench plan --suite my.toml checks it\n"
+    assert call("check", "my.toml")[::2] == (2, said)
     code, _, err = call("check", "nowhere.py")
     assert (code, "there is no such file" in err) == (2, True)

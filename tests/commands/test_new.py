@@ -55,8 +55,7 @@ def test_the_suite_takes_the_plugins(call, written):
 
 @pytest.mark.slow
 def test_the_tests_pass(written):
-    folder = Path(sys.executable).parent
-    env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    env = {**os.environ, "PATH": "/usr/bin:/bin"}  # of an environment that is not activated
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     done = subprocess.run(words, cwd=written, env=env, capture_output=True, text=True, check=False)
 
@@ -77,6 +76,9 @@ def test_the_tests_pass(written):
         (("method", ""), "'' is no name"),
         (("method", "x" * 61), "is no name"),
         (("model", "class"), "'class' is a word of Python"),
+        (("method", "torch"), "a file torch.py would hide the module torch from Python"),
+        (("dataset", "JSON"), "a file json.py would hide the module json from Python"),
+        (("metric", "avg_gap"), "tables have a column 'avg_gap' already"),
     ],
 )
 def test_bad_names_write_nothing(call, home, words, said):

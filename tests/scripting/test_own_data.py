@@ -128,3 +128,51 @@ def test_wrong_files(tmp_path):
             arrays(file=str(tmp_path / name))
     with pytest.raises(UsageError, match="there is no such file"):
         fingerprint(file=str(tmp_path / "nowhere.npz"))
+
+
+def test_a_suite_tells_which_images_can_be_forgotten(home):
+    images, labels = np.zeros((60, 1, 4, 4), np.uint8), np.arange(60) % 3
+    suite = Suite(dataset=(images, labels, np.arange(60) >= 45), model="small-mlp", forget=20, val_percent=20)
+    sets = suite.indices()
+
+    assert sorted(np.concatenate(list(sets.values()))) == list(range(60))
+    assert sets["test"].tolist() == list(range(45, 60))
+    assert [np.bincount(labels[sets[name]]).tolist() for name in ("train", "val")] == [[12] * 3, [3] * 3]
+    named = Suite(dataset="digits", model="small-mlp", forget=20, data={"train_per_class": 30}).indices()
+    assert [len(named[name]) for name in ("train", "val")] == [270, 30]
+    assert {name: of.tolist() for name, of in named.items()} == {
+        name: of.tolist()
+        for name, of in Suite(
+            dataset="digits", model="small-mlp", forget=20, seeds=[5], data={"train_per_class": 30}
+        )
+        .indices()
+        .items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"epochs": "a"}, "epochs is 'a'; expected a whole number"),
+        ({"epochs": True}, "epochs is True; expected a whole number"),
+        ({"lr": "0.1"}, "lr is '0.1'; expected a number"),
+        ({"seeds": "ab"}, "seeds is 'ab'; expected how many, or a list of whole numbers"),
+        ({"seeds": [0.5]}, "seeds is [0.5]; expected how many, or a list of whole numbers"),
+        ({"data": "padding"}, "data is 'padding'; expected a dict"),
+        ({"original": 3}, "original is 3; expected a dict"),
+    ],
+)
+def test_keys_of_another_kind_are_refused_where_the_suite_is_built(keys, said):
+    with pytest.raises(UsageError) as caught:
+        Suite(dataset=(IMAGES, LABELS), model="small-mlp", forget=20, **keys)
+    assert str(caught.value) == said
+
+
+def test_numbers_may_be_numpys(tmp_path):
+    def written(number):
+        suite = Suite(
+            dataset=(IMAGES, LABELS), model="small-mlp", forget=number(20), seeds=number(2), epochs=number(3)
+        )
+        return suite.write(Store(tmp_path)).path.name
+
+    assert written(np.int64) == written(int)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mubench import evaluate
+from mubench import evaluate, load_results
 from mubench.errors import UsageError
 
 CLASSES, SIZES = 4, {"forget": 20, "retain": 60, "val": 16, "test": 40}
@@ -113,6 +113,21 @@ def test_models_and_images_in_place_of_logits():
 
     assert by_model.cells.equals(evaluate(logits(2), RETRAIN, LABELS).cells)
     assert network.training
+    arrays = {name: x.double().numpy() for name, x in images.items()}
+    assert evaluate(network, RETRAIN, LABELS, images=arrays).cells.equals(by_model.cells)
+
+
+def test_what_was_written_is_loaded_again(home):
+    results = evaluate([logits(2), logits(3)], [RETRAIN, logits(4)], LABELS, headline="mia", title="mine")
+    results.write(home / "out")
+
+    again = load_results(home / "out")
+
+    assert str(again) == str(results)
+    assert again.cells[list(results.cells)].equals(results.cells)
+    assert again.histograms() == results.histograms()
+    with pytest.raises(UsageError, match="unknown method 'FT'"):
+        again.compare("FT", "Unlearned")
 
 
 def test_forgotten_classes_leave_the_test_set():
@@ -142,7 +157,7 @@ WRONG = {
     ),
     "labels from 1": (
         (RETRAIN, RETRAIN, {name: y + 1 for name, y in LABELS.items()}),
-        "labels of forget run up to 4; expected 0 to 3",
+        "Retrain: forget has logits of 4 classes, its labels are 0 to 4",
     ),
     "float labels": (
         (RETRAIN, RETRAIN, {n: y / 1 for n, y in LABELS.items()}),
@@ -162,6 +177,18 @@ WRONG = {
         ([RETRAIN, RETRAIN], RETRAIN, LABELS),
         "retrained has no entry per seed; expected a list of 2",
     ),
+    "probabilities": (
+        (RETRAIN, {n: np.full((len(y), CLASSES), 0.25) for n, y in LABELS.items()}, LABELS),
+        "Retrain: forget has probabilities, every row sums to 1; expected logits",
+    ),
+    "a set that there is not": (
+        ({**RETRAIN, "tset": 1}, RETRAIN, LABELS),
+        "unknown set 'tset'. Did you mean 'test'",
+    ),
+    "a model that fails": (
+        (nn.Linear(3, 4), RETRAIN, LABELS),
+        r"Unlearned, forget: the model fails on images \(20, 2\) of float64: RuntimeError: mat1 and mat2",
+    ),
     "no images": ((nn.Flatten(), RETRAIN, LABELS), "Unlearned is a model: expected images="),
     "a number": ((3, RETRAIN, LABELS), "Unlearned is int; expected logits by set, or a model"),
     "a name that is taken": (
@@ -174,7 +201,8 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_input_is_one_line(case):
     words, said = WRONG[case]
+    images = {name: np.zeros((n, 2)) for name, n in SIZES.items()} if case == "a model that fails" else None
 
     with pytest.raises(UsageError, match=said) as caught:
-        evaluate(*words)
+        evaluate(*words, images=images)
     assert "\n" not in str(caught.value)

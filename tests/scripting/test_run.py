@@ -285,12 +285,22 @@ def needs(width):
     return net(width)
 
 
+def raising():
+    raise KeyError("gotcha")
+
+
+def pair():
+    return net(3), 64
+
+
 WRONG_MODELS = {
     four: r"model 'four' returns \(2, 4\) for 2 images; expected \(2, 3\): a logit per class",
     soft: "model 'soft' does not return what its last nn.Linear gives; expected those logits",
     no_linear: "model 'no_linear': expected a network with an nn.Linear as its last .* ends in Flatten; or",
     too_wide: "model 'too_wide' does not take images of 1x8x8: ",
     needs: "model 'needs': what is 'width'. A factory takes channels and num_classes, or nothing",
+    raising: "model 'raising' cannot be made: KeyError: 'gotcha'",
+    pair: "model 'pair': its factory makes a tuple; expected a torch.nn.Module",
     net(3): "model is a Sequential; expected a name, or a function or class that makes the network",
     (lambda: net(3)): "has no source: define it by def",
 }
@@ -299,7 +309,7 @@ WRONG_MODELS = {
 @pytest.mark.parametrize("own", WRONG_MODELS)
 def test_wrong_models_are_refused_before_training(home, own):
     with pytest.raises(UsageError, match=WRONG_MODELS[own]) as caught:
-        Suite(dataset=(IMAGES, LABELS), model=own, forget=20).write(Store(home / "store"))
+        mubench.run(Suite(dataset=(IMAGES, LABELS), model=own, forget=20), store=home / "store")
     assert "\n" not in str(caught.value)
 
 
