@@ -161,13 +161,16 @@ def _read(folder: Path, own: Plan, request: Request) -> tuple[Summary, list[str]
     if other:
         raise UsageError(f"{where}: {other[0]}")
     here = {row.name: row.parameters for row in manifest_rows(own.blocks[0].rows)}
-    rows = [
-        _at(own.suite.seeds, row, where)
-        for row in found.manifest.rows
-        if here.get(row.name) == row.parameters
-    ]
+    rows = [row for row in found.manifest.rows if here.get(row.name) == row.parameters]
+    columns = Columns(tuple(found.manifest.columns), own.suite.headline)
+    others = [row.name for row in rows if row.keys and {*row.keys} != {*own.suite.seeds}]
+    if others and columns.pooled & {*columns.headline.metrics}:
+        raise UsageError(
+            f"{where}: its {columns.headline.title} is of all its seeds together; run both at the same seeds"
+        )
     if all(row.role != "reference" for row in rows):
         raise UsageError(f"{where}: it has no {next(iter(here))} with the parameters of the suite here")
+    rows = [_at(own.suite.seeds, row, where) for row in rows]
     return _summary(found.manifest.model_copy(update={"rows": rows}), request, found.kept)
 
 
