@@ -51,11 +51,11 @@ class Slurm:
         setup: str = "",
         cluster: Literal["slurm", "local"] = "slurm",
     ) -> None:
-        need_package("submitit", "--engine slurm", "slurm")
         if minutes < 1:
             raise UsageError(f"--engine slurm: minutes = {minutes}: a job needs at least 1")
         if memory_gb < 0:
             raise UsageError(f"--engine slurm: memory_gb = {memory_gb}: give 1 or more, or 0 for no limit")
+        need_package("submitit", "--engine slurm", "slurm")
         if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
             raise UsageError(
                 "--engine slurm: there is no sbatch and srun here; start this where jobs are submitted"
