@@ -68,7 +68,9 @@ def test_every_cell_arrives_with_its_parameters_numbers_series_and_environment(
 
     seen = [json.loads(line) for line in (home / "seen.jsonl").read_text().splitlines()]
     by_name = {cell["name"]: cell for cell in seen}
-    cells = pd.read_csv(home / "out" / "cells.csv").set_index(["method", "seed"])
+    cells = pd.read_csv(home / "out" / "cells.csv", float_precision="round_trip").set_index(
+        ["method", "seed"]
+    )
     assert code == 1  # Loud
     assert "tracked 10 cells by notebook" in err
     assert len(by_name) == len(seen) == len(cells) == 10
