@@ -145,9 +145,10 @@ def test_a_row_that_fails_is_left_out_and_named(doctor, plugin_file):
         """
     )
 
-    code, out, err = doctor("--plugin", path, "--json")
+    code, out, err = doctor("--plugin", path, "--json", change=f'{SUITE}headline = "mia"')
 
     assert code == 1
+    assert json.loads(out)["headline"] == "Avg. Gap"
     assert set(json.loads(out)["replicates"][0]["gaps"]) == {"FT", "GA", "RL"}
     assert "Mine failed at seeds 0, 1: LookupError: unsure" in err
 
