@@ -238,8 +238,9 @@ def test_methods(bench, scenario):
         f"method {name}": {s: outputs.logits[s].mean(0).tolist() for s in ("forget", "retain")}
         for name, outputs in results.items()
     }
-    # torch 2.5 rounds otherwise than 2.14, which AMUN's search along the boundary makes 6e-4 of
-    check(means, rel=1e-3, abs=1e-5)
+    # another version of torch than theirs rounds otherwise: AMUN's search along the boundary makes 6e-4 of it
+    theirs = torch.__version__.startswith("2.14.")
+    check(means, rel=1e-4 if theirs else 1e-3, abs=1e-5)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ Gap = Literal["", "accuracy", "attack"]
 # Columns of cells.csv and table.csv that are no metric's, and how further ones end.
 _TAKEN = (
     *("class", "method", "role", "seed", "seeds", "status", "reason", "key", "target"),
-    *("rank", "competes", "idle"),
-    *("rte", "rte_shared", "rte_ratio", "forward", "backward", "read_forget", "read_retain"),
+    *("rank", "rte", "rte_shared", "rte_ratio", "forward", "backward", "read_forget", "read_retain"),
     *("peak_memory_mib", "changed"),
 )
 _ENDINGS = ("_std", "_gap", "_se", "_low", "_high", "_at_chance")

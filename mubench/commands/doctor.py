@@ -158,6 +158,8 @@ def _read(folder: Path, own: Plan, request: Request) -> tuple[Summary, list[str]
         other = [words for words in differing(own, facts) if not words.startswith("precision ")]
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{where}: its manifest does not say which data it is of") from None
+    if found.manifest.metrics != own.suite.metrics:
+        other.append(f"metrics is {found.manifest.metrics} in it, here {own.suite.metrics}")
     if other:
         raise UsageError(f"{where}: {other[0]}")
     here = {row.name: row.parameters for row in manifest_rows(own.blocks[0].rows)}

@@ -111,7 +111,8 @@ def _stem(kind: str, name: str) -> str:
 
 def _hides(stem: str) -> bool:
     """Whether a file of this name would be imported in place of an installed module."""
-    return stem in sys.stdlib_module_names or importlib.util.find_spec(stem) is not None
+    found = importlib.util.find_spec(stem)  # of a folder that only happens to be near, one without an origin
+    return stem in sys.stdlib_module_names or (found is not None and found.origin is not None)
 
 
 def _check_free(kind: str, name: str) -> None:

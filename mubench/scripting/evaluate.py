@@ -51,7 +51,7 @@ def evaluate(
     each.
     images: {"forget": (n, C, H, W), ...}, or a list: where a model stands in place of logits, a function or
     nn.Module from images to logits. It is called in eval mode on 512 images at once; to a Module go tensors
-    on its own device, floats as float32.
+    on its own device, floats in the type of its weights.
     Without outputs of "val" the metrics that want them are left out, as is said under the table.
     forgotten: the classes that were forgotten as a whole. headline: the attack that ranks.
 
@@ -173,7 +173,7 @@ def _outputs(
             raise UsageError(
                 f"{name}: {part} has logits of {z.shape[1]} classes, its labels are {low} to {top}"
             )
-        if bool((z >= 0).all()) and np.allclose(z.sum(axis=1), 1, atol=1e-3):
+        if n and bool((z >= 0).all()) and np.allclose(z.sum(axis=1), 1, atol=1e-3):
             raise UsageError(
                 f"{name}: {part} has probabilities, every row sums to 1; expected logits, or the logarithms "
                 "of the probabilities"
@@ -219,8 +219,9 @@ def _batch(images: Any, module: Any) -> Any:
     if module is None:
         return images
     tensor = torch.as_tensor(images)
-    tensor = tensor.float() if tensor.is_floating_point() else tensor
-    return tensor.to(next((p.device for p in module.parameters()), tensor.device))
+    weight = next(module.parameters(), tensor)
+    same = tensor.is_floating_point() and weight.is_floating_point()
+    return tensor.to(weight.device, weight.dtype if same else tensor.dtype)
 
 
 def _key(row: str, outputs: Outputs) -> str:

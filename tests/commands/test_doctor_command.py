@@ -100,6 +100,11 @@ def test_results_made_elsewhere_are_one_more_replicate(doctor, call, home, suite
     [
         ("batch_size = 16", "", "batch_size is 16 in it, here "),
         ("seeds = [0]", "", "Retrain has no seed 1"),
+        (
+            'metrics = { mia = { statistic = "entropy" } }',
+            "",
+            "metrics is {'mia': {'statistic': 'entropy'}} in it, here {}",
+        ),
         ("seeds = [0, 1, 2]", 'headline = "mia"', "its Avg. Gap is of all its seeds together; run both at"),
         (
             "forget = { scenario = 'random', percent = 30 }",

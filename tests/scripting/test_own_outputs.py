@@ -117,6 +117,16 @@ def test_models_and_images_in_place_of_logits():
     assert evaluate(network, RETRAIN, LABELS, images=arrays).cells.equals(by_model.cells)
 
 
+def test_a_module_gets_images_in_the_type_of_its_weights():
+    flat = {name: np.eye(CLASSES)[y].astype(np.float32) for name, y in LABELS.items()}
+    for dtype in (torch.float64, torch.bfloat16):
+        linear = nn.Linear(CLASSES, CLASSES).to(dtype)
+        by_hand = {name: linear(torch.tensor(x).to(dtype)).detach() for name, x in flat.items()}
+        assert evaluate(linear, RETRAIN, LABELS, images=flat).cells.equals(
+            evaluate(by_hand, RETRAIN, LABELS).cells
+        )
+
+
 def test_what_was_written_is_loaded_again(home):
     results = evaluate([logits(2), logits(3)], [RETRAIN, logits(4)], LABELS, headline="mia", title="mine")
     results.write(home / "out")
