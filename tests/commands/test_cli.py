@@ -159,6 +159,14 @@ def test_lists(call, what, names):
             assert json.loads(call("show", kind, entry["name"], "--json")[1]) == entry
 
 
+def test_the_options_of_an_engine_are_shown_for_people(call):
+    code, out, _ = call("show", "engine", "slurm")
+
+    assert code == 0
+    assert "\nParameters:\n  partition: str = ''\n" in out
+    assert "\n  cluster: 'slurm' | 'local' = 'slurm'" in out
+
+
 def test_show_a_method_of_ones_own(call, plugin_file):
     path = plugin_file(MINE.format("pass"))
 

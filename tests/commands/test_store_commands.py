@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from renderings import FILES, SUITE, content
@@ -104,6 +105,17 @@ def test_what_an_archive_of_a_suite_holds(filled, call, suite, words, count):
     assert len(archive.about.twins) == 4
     assert ("original models stay here" in err) == (words == ())
     assert not any("data" in name or "arrays" in name for name in archive.about.files)
+
+
+def test_an_archive_of_half_a_suite_says_so(filled, call, suite, home):
+    store = Store(home / "store")
+    paths = (store.folder(key) for key in folders(store))
+    shutil.rmtree(next(path for path in paths if not (path / "weights.safetensors").exists()))
+
+    code, _, err = call("store", "export", "--suite", suite, "-o", "a.zip")
+
+    assert code == 0
+    assert "1 of the suite's 5 cells have no record here" in err
 
 
 def test_all_records_of_a_store(filled, call, suite):
