@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mubench.streams import numpy_stream
 
@@ -101,6 +104,14 @@ def floor_quantile(
     degrees = spread.sum() ** 2 / (squares / free).sum()
     sizes, axes = np.linalg.eigh(covariance * (1 + 1 / count))
     root = (axes * np.sqrt(np.maximum(sizes, 0.0))) @ axes.T
-    rng = numpy_stream(0, "floor")
-    gaps = np.abs(rng.normal(size=(_DRAWS, width)) @ root).mean(axis=1)
+    normal, then = _draws(width)
+    rng = deepcopy(then)
+    gaps = np.abs(normal @ root).mean(axis=1)
     return float(np.quantile(gaps * np.sqrt(degrees / rng.chisquare(degrees, _DRAWS)), quantile))
+
+
+@lru_cache
+def _draws(width: int) -> tuple[NDArray[np.float64], np.random.Generator]:
+    """(draws, width) standard normal numbers, always the same, and the generator as it then stands."""
+    rng = numpy_stream(0, "floor")
+    return rng.normal(size=(_DRAWS, width)), rng
