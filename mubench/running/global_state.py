@@ -25,8 +25,10 @@ def fresh_state(seed: int) -> Iterator[None]:
     finally:
         random.setstate(ours)
         np.random.set_state(numpys)
+        now = current_settings()
         for name, value in before.items():
-            _SETTERS[name](value)
+            if now[name] != value:  # to set determinism anew would import torch's compiler, which takes seconds
+                _SETTERS[name](value)
 
 
 _SETTERS: Mapping[str, Callable[[Any], Any]] = {
