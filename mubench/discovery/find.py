@@ -51,6 +51,8 @@ PACKAGES: dict[type[Spec], str] = {
     EngineSpec: "mubench.engines",
 }
 _KINDS = {kind.__name__: kind for kind in PACKAGES}
+# What mubench's own files declare, by their source, once this process has read them; see `declared`.
+_OWN: dict[str, list[Spec]] = {}
 _ADAPTERS: dict[type[Spec], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in PACKAGES}
 
 
@@ -103,6 +105,7 @@ class Catalogue:
 
     def __init__(self, files: Sequence[Path] = (), cache: Path | None = None) -> None:
         self._cache = cache
+        self._installed = metadata.entry_points()
         self.given = [spec for file in files for spec in load_plugin(file, cache)]
 
     @cached_property
@@ -157,7 +160,7 @@ class Catalogue:
             for file in sorted(Path(folder).glob("*.py"))
             if not file.stem.startswith("_")
         ]
-        for entry in sorted(metadata.entry_points(group=package), key=lambda e: e.name):
+        for entry in sorted(self._installed.select(group=package), key=lambda e: e.name):
             modules.append((entry.name, entry.module, None))
         for name, module, file in modules:
             try:
@@ -213,13 +216,18 @@ def declared(path: Path, module: str, cache: Path | None = None) -> list[Spec]:
     saved = cache / f"{name}.json" if cache else None
     specs = _restored(saved) if saved else None
     if specs is None:
-        loaded = read_declarations(path, module) if module.rpartition(".")[0] in PACKAGES.values() else None
-        if loaded is None:
-            loaded = importlib.import_module(module) if module else import_file(path)
-        specs = [replace(s, source=source) for f in _functions(loaded) for s in specs_of(f)]
+        own = module.rpartition(".")[0] in PACKAGES.values()
+        specs = _OWN.get(name) if own else None
+        if specs is None:
+            loaded = read_declarations(path, module) if own else None
+            if loaded is None:
+                loaded = importlib.import_module(module) if module else import_file(path)
+            specs = [replace(s, source=source) for f in _functions(loaded) for s in specs_of(f)]
+        if own:
+            _OWN[name] = specs
         if saved:
             with suppress(OSError):  # the cache spares time; without it everything still works
-                save_json(saved, [[type(s).__name__, _plain(s)] for s in specs])
+                save_json(saved, [[type(s).__name__, _plain(s)] for s in specs], lasting=False)
     return [replace(s, module=module, path=str(path)) for s in specs]
 
 

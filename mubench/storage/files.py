@@ -30,15 +30,19 @@ def scratch_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old content or the new, also after a power cut."""
+def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
+    """Write a file so that readers see the old content or the new.
+
+    lasting: also after a power cut, which takes its time; without it a cut may leave an empty file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = scratch_beside(path)
     try:
         with scratch.open("xb") as file:  # new: a link that somebody has put there is not followed
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         scratch.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename is None:
@@ -89,10 +93,13 @@ def open_new(path: Path) -> BinaryIO:
     return path.open("xb")
 
 
-def save_json(path: Path, value: Any) -> None:
-    """Write plain data with their digest, for `load_json`."""
+def save_json(path: Path, value: Any, *, lasting: bool = True) -> None:
+    """Write plain data with their digest, for `load_json`, which finds out if they were cut short.
+
+    lasting: see `write_atomic`; what can be computed again need not be.
+    """
     checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
-    write_atomic(path, json.dumps(checked).encode())
+    write_atomic(path, json.dumps(checked).encode(), lasting=lasting)
 
 
 def load_json(path: Path) -> Any | None:

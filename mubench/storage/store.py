@@ -292,4 +292,4 @@ class Store:
     def save_json(self, kind: str, key: str, value: Any) -> None:
         """Save a derived value, if the store can be written: it can always be computed again."""
         with suppress(OSError):
-            save_json(self._path(kind, key, ".json"), value)
+            save_json(self._path(kind, key, ".json"), value, lasting=False)
