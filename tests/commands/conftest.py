@@ -10,6 +10,8 @@ from renderings import SUITE, TINY, invoke
 
 from mubench.cli import main
 
+MADE_UP = Path(__file__).parents[1] / "made_up"
+
 
 @pytest.fixture
 def call(home, made_up, no_pictures):
@@ -30,15 +32,51 @@ def run(call, suite_file):
     return lambda *words, change="": call("run", "--suite", suite_file(change), "--jobs", 0, *words)
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """`made_once(name, toml, *words)`: a folder with `tiny.toml`, its `store` and `out`, run once for all.
+
+    Returns it with the run's exit code and output.
+    """
+    import mubench.datasets
+
+    made = {}
+
+    def run(name, toml, *words, pictures=False):
+        if (name, toml) not in made:
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "tiny.toml").write_text(toml, encoding="utf-8")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(mubench.datasets, "__path__", [*mubench.datasets.__path__, str(MADE_UP)])
+                if not pictures:
+                    patch.setattr("mubench.reporting.results.write_plots", lambda *_: [])
+                patch.setenv("MUBENCH_STORE", str(folder / "store"))
+                patch.setenv("COLUMNS", "200")
+                patch.chdir(folder)
+                words = ("--suite", "tiny.toml", "--out", "out", "--jobs", 0, "--device", "cpu", *words)
+                made[name, toml] = folder, *invoke("run", *words)
+        return made[name, toml]
+
+    return run
+
+
 @pytest.fixture
-def ran(home, made_up, suite_file):
-    """`ran(*options)`: the tiny suite run in this process; its folder of results."""
+def ran(home, made_up, suite_file, made_once):
+    """`ran(*options)`: the tiny suite run in this process; its folder of results.
+
+    Without options it is a copy of a run that all tests share.
+    """
 
     def run(*options, change=SUITE, out="out"):
         """Into the folder `out`, or with None where the options say."""
-        place = () if out is None else ("--out", out)
-        words = ("run", "--suite", suite_file(change), *place, "--jobs", 0, "--device", "cpu", *options)
-        code, output = invoke(*words)
+        suite = suite_file(change)
+        if not options:
+            whole, code, output = made_once("ran", suite.read_text(encoding="utf-8"), pictures=True)
+            shutil.copytree(whole / "store", home / "store")
+            shutil.copytree(whole / "out", home / out)
+        else:
+            place = () if out is None else ("--out", out)
+            code, output = invoke("run", "--suite", suite, *place, "--jobs", 0, "--device", "cpu", *options)
         assert code == 0, output
         return home / (out or "")
 
@@ -58,30 +96,29 @@ def report(call, home):
 
 
 @pytest.fixture
-def failing_run(run, home, plugin_file):
+def failing_run(home, made_up, suite_file, plugin_file, made_once):
     """A run with a method that fails and one that logs, its records in the store; the folder of results."""
-    code, _, err = run("--out", home / "out", "--plugin", plugin_file(reports.MINE), change=reports.SUITE)
-    assert code == 1, err
-    return home / "out"
+    toml = suite_file(reports.SUITE).read_text(encoding="utf-8")
+    whole, code, output = made_once("failing", toml, "--plugin", plugin_file(reports.MINE))
+    assert code == 1, output
+    shutil.copytree(whole / "store", home / "store")
+    return shutil.copytree(whole / "out", home / "out")
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
+def tiny_run(made_once):
     """A folder with the tiny suite, run once: `tiny.toml`, `store`, `out`, and `numbers.zip` of the suite."""
     import mubench.datasets
 
-    folder = tmp_path_factory.mktemp("tiny")
-    made_up = str(Path(__file__).parents[1] / "made_up")
-    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    folder, code, said = made_once("tiny", TINY)
+    assert code == 0, said
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mubench.datasets, "__path__", [*mubench.datasets.__path__, made_up])
-        patch.setattr("mubench.reporting.results.write_plots", lambda *_: [])
-        patch.setenv("MUBENCH_STORE", str(folder / "store"))
+        patch.setattr(mubench.datasets, "__path__", [*mubench.datasets.__path__, str(MADE_UP)])
         patch.chdir(folder)
-        words = ("--suite", "tiny.toml", "--device", "cpu")
-        code, said = invoke("run", *words, "--jobs", 0, "--out", "out")
-        assert code == 0, said
-        code, said = invoke("store", "export", *words, "--numbers", "-o", "numbers.zip")
+        code, said = invoke(
+            *("store", "export", "--suite", "tiny.toml", "--device", "cpu", "--numbers", "-o", "numbers.zip"),
+            *("--store", "store"),
+        )
         assert code == 0, said
     return folder
 
