@@ -27,7 +27,8 @@ def fresh_state(seed: int) -> Iterator[None]:
         np.random.set_state(numpys)
         now = current_settings()
         for name, value in before.items():
-            if now[name] != value:  # to set determinism anew would import torch's compiler, which takes seconds
+            # to set determinism anew would import torch's compiler, which takes seconds
+            if now[name] != value:
                 _SETTERS[name](value)
 
 

@@ -6,6 +6,7 @@ The parent must have computed nothing with torch: a child could not use its thre
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -38,10 +39,21 @@ class ChildDiedError(Exception):
 
 
 def fork() -> int:
-    """`os.fork` without the warning that Python has from 3.12 on wherever the process has threads."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+    """`os.fork` without the warning that Python has from 3.12 on wherever the process has threads.
+
+    The child collects its own garbage without touching, hence copying, the pages of what was there before.
+    """
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+    except OSError:
+        gc.unfreeze()
+        raise
+    if pid:
+        gc.unfreeze()
+    return pid
 
 
 def how_it_ended(code: int) -> str:

@@ -6,7 +6,6 @@ state. The first line, b"started", says that a cell's time begins; the second is
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -198,7 +197,6 @@ def main() -> None:
         for line in iter(requests.readline, b""):
             cell = CELL.validate_json(line)
             prepare(cell, store)
-            gc.freeze()  # children collect their own garbage without touching, hence copying, these pages
             os.write(pipes[1], STARTED)
             if CAN_FORK:
                 reply = run_apart(cell, store, jobs, pulse, pipes)
