@@ -102,7 +102,7 @@ def test_what_hands_out_the_outputs_counts_for_all(ran, computed, monkeypatch):
 def test_a_store_that_cannot_be_written_is_no_hindrance(ran, monkeypatch):
     rows, beside, store = ran
 
-    def refuse(*_):
+    def refuse(*_, **_options):
         raise PermissionError("read-only")
 
     monkeypatch.setattr("mubench.storage.store.save_json", refuse)
