@@ -32,6 +32,10 @@ class Kept(Mapping[str, Mapping[str, Any]]):
         texts = self._lines[key]
         return {name: _value(name, texts[i]) for i, name in self._numbers}
 
+    def __contains__(self, key: object) -> bool:
+        """Whether the cell is there; its line is not read."""
+        return key in self._lines
+
     def __iter__(self) -> Iterator[str]:
         """The keys."""
         return iter(self._lines)
