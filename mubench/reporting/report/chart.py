@@ -126,17 +126,19 @@ def place(spots: Floats, texts: Sequence[str], frame: tuple[float, float, float,
 def _free(spot: Floats, half: Floats, taken: list[Floats], frame: tuple[float, ...]) -> Floats:
     """The nearest of a fixed set of places around the spot that covers least."""
     angles = np.deg2rad(np.arange(0, 360, 15))
+    ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     best, least = spot, math.inf
     others = np.array(taken)
     for radius in (8.0, 11.0, 16.0, 24.0, 34.0, 46.0, 62.0, 82.0, 110.0):
-        for angle in angles:
-            middle = spot + np.array([np.cos(angle), np.sin(angle)]) * (radius + half)
-            low, high = middle - half - 1, middle + half + 1
-            shared = np.minimum(high, others[:, 2:]) - np.maximum(low, others[:, :2])
-            outside = np.clip([*(np.array(frame[:2]) - low), *(high - np.array(frame[2:]))], 0, None).sum()
-            cost = radius + float(np.clip(shared, 0, None).prod(axis=1).sum()) + 1e3 * float(outside)
+        middles = spot + ways * (radius + half)
+        low, high = middles - half - 1, middles + half + 1
+        shared = np.minimum(high[:, None], others[:, 2:]) - np.maximum(low[:, None], others[:, :2])
+        covered = np.clip(shared, 0, None).prod(axis=2).sum(axis=1)
+        beyond = np.concatenate([np.array(frame[:2]) - low, high - np.array(frame[2:])], axis=1)
+        costs = radius + covered + 1e3 * np.clip(beyond, 0, None).sum(axis=1)
+        for middle, cost in zip(middles, costs, strict=True):
             if cost < least - 1e-9:
-                best, least = middle, cost
+                best, least = middle, float(cost)
         if least <= radius + 1e-9:
             break
     return best
