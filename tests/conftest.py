@@ -1,6 +1,5 @@
 """A made-up dataset, suites and plugins written from strings, and runs of them in a folder of their own."""
 
-import gc
 import os
 import signal
 import textwrap
@@ -14,13 +13,6 @@ from suites import BLOBS
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it does not wait for
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_finish():
-    """What all tests share is neither searched for garbage again nor copied by the processes they fork."""
-    gc.collect()
-    gc.freeze()
-
 
 HEAD = """
 import os, sys, time
