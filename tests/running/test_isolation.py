@@ -1,5 +1,6 @@
 """Work in a forked child: what it replies, how it dies, and that nothing of it remains."""
 
+import gc
 import os
 import signal
 import time
@@ -23,6 +24,16 @@ def test_the_reply_comes_back_and_what_the_child_changed_does_not():
     assert int(run_forked(work)) != os.getpid()
     assert STATE == {"touched": False}
     assert "TOUCHED" not in os.environ
+
+
+def test_a_child_does_not_search_its_parents_objects_for_garbage_and_the_parent_goes_on():
+    kept = [[] for _ in range(1000)]
+
+    in_child = run_forked(lambda: f"{gc.get_freeze_count()} {gc.isenabled()}".encode()).split()
+
+    assert int(in_child[0]) > len(kept)
+    assert in_child[1] == b"True"
+    assert (gc.get_freeze_count(), gc.isenabled()) == (0, True)
 
 
 def test_what_the_child_prints_is_handed_over_and_its_input_is_empty():

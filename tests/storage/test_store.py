@@ -14,7 +14,7 @@ import pytest
 
 from mubench.api.outputs import SETS
 from mubench.errors import UsageError
-from mubench.storage.files import key_of, open_new, write_atomic
+from mubench.storage.files import key_of, load_json, open_new, save_json, write_atomic
 from mubench.storage.store import ABOUT, ARRAYS, WEIGHTS, Store, default_store
 
 KEY = "ab" + "0" * 62
@@ -190,6 +190,23 @@ def test_write_atomic_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
 
     assert file.read_bytes() == b"old"
     assert [p.name for p in file.parent.iterdir()] == ["file"]
+
+
+def test_what_can_be_computed_again_does_not_wait_for_the_disk_and_a_cut_short_file_counts_as_none(
+    tmp_path, monkeypatch
+):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    file = tmp_path / "value.json"
+
+    save_json(file, {"a": 1}, lasting=False)
+    assert (load_json(file), synced) == ({"a": 1}, [])
+    save_json(file, {"a": 2})
+    assert (load_json(file), len(synced)) == ({"a": 2}, 1)
+    for size in (0, 5, file.stat().st_size - 1):
+        os.truncate(file, size)
+        assert load_json(file) is None
+        save_json(file, {"a": 2}, lasting=False)
 
 
 def test_keys_say_what_decides_the_outcome():
