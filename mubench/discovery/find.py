@@ -223,8 +223,8 @@ def declared(path: Path, module: str, cache: Path | None = None) -> list[Spec]:
             if loaded is None:
                 loaded = importlib.import_module(module) if module else import_file(path)
             specs = [replace(s, source=source) for f in _functions(loaded) for s in specs_of(f)]
-        if own:
-            _OWN[name] = specs
+            if own:
+                _OWN[name] = specs
         if saved:
             with suppress(OSError):  # the cache spares time; without it everything still works
                 save_json(saved, [[type(s).__name__, _plain(s)] for s in specs], lasting=False)
