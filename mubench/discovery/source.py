@@ -85,6 +85,12 @@ def _imports(source: bytes, name: str) -> tuple[tuple[int, str], ...]:
     return tuple(found)
 
 
+def packages(path: Path) -> set[str]:
+    """The top-level names of what `source_files(path)` import from elsewhere."""
+    found = (_imports(file.read_bytes(), str(file)) for file in source_files(path))
+    return {name.partition(".")[0] for of_file in found for level, name in of_file if not level}
+
+
 def _text(node: Any) -> str:
     # not ast.dump: which empty fields it writes differs between versions of Python
     if isinstance(node, ast.AST):

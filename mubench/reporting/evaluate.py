@@ -75,9 +75,9 @@ def evaluate_metric(
 def merge_values(values: Sequence[dict[str, float]], name: str, more: Sequence[Mapping[str, float]]) -> None:
     """Add what the metric `name` gave to the values by seed; ValueError if another gave the same key."""
     for target, named in zip(values, more, strict=True):
-        for key in named:
-            if key in target:
-                raise ValueError(f"metric {name!r} gives {key!r}, which another metric already gives")
+        if not target.keys().isdisjoint(named):
+            twice = next(key for key in named if key in target)
+            raise ValueError(f"metric {name!r} gives {twice!r}, which another metric already gives")
         target.update(named)
 
 

@@ -22,15 +22,15 @@ class Kept(Mapping[str, Mapping[str, Any]]):
 
     def __init__(self, names: Sequence[str] = (), lines: Mapping[str, Sequence[str]] | None = None) -> None:
         """names: of the columns. lines: key -> the texts of its fields."""
-        self._names, self._lines = names, lines or {}
-        self._numbers = [
-            (i, name) for i, name in enumerate(names) if name != "class" and not name.startswith("avg_gap")
-        ]
+        self._lines = lines or {}
+        self._numbers = {
+            name: i for i, name in enumerate(names) if name != "class" and not name.startswith("avg_gap")
+        }
 
     def __getitem__(self, key: str) -> Mapping[str, Any]:
         """The line's values by column; an empty field is NaN."""
         texts = self._lines[key]
-        return {name: _value(name, texts[i]) for i, name in self._numbers}
+        return {name: _value(name, texts[i]) for name, i in self._numbers.items()}
 
     def __contains__(self, key: object) -> bool:
         """Whether the cell is there; its line is not read."""
@@ -47,10 +47,10 @@ class Kept(Mapping[str, Mapping[str, Any]]):
     def besides(self, key: str, known: Mapping[str, Any]) -> dict[str, Any]:
         """What the line of an ok cell says beyond `known`, empty fields aside; nothing of another cell."""
         texts = self._lines.get(key)
-        if texts is None or texts[self._names.index("status")] != Status.OK:
+        if texts is None or texts[self._numbers["status"]] != Status.OK:
             return {}
-        left = ((i, name) for i, name in self._numbers if name not in known)
-        return {name: _value(name, texts[i]) for i, name in left if texts[i]}
+        more = sorted(self._numbers.keys() - known.keys(), key=self._numbers.__getitem__)
+        return {name: _value(name, text) for name in more if (text := texts[self._numbers[name]])}
 
 
 def kept_cells(folder: Path) -> Kept:

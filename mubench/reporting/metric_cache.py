@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -16,7 +15,7 @@ import mubench.api.scores
 from mubench.api.metric import MetricSpec
 from mubench.api.outputs import Outputs
 from mubench.api.scores import confidence
-from mubench.discovery.source import source_digest, source_files
+from mubench.discovery.source import packages, source_digest
 from mubench.reporting import histograms
 from mubench.reporting.evaluate import Beside, Options, check_outputs, evaluate_metric, merge_values
 from mubench.reporting.histograms import PARTS, Histogram
@@ -84,9 +83,10 @@ def _wanted(
     records: Sequence[Record], beside: Beside, metrics: Mapping[str, MetricSpec], options: Options
 ) -> Iterator[tuple[str, MetricSpec, Mapping[str, Any], str]]:
     """Name, spec, options and key in the store of each metric that a row can have."""
-    cells, others = _keys_of(records), {name: _keys_of(of) for name, of in beside.items()}
+    cells = key_of(_keys_of(records))
+    others = {name: key_of(_keys_of(of)) for name, of in beside.items() if of}
     for name, spec in metrics.items():
-        if records and all(others.get(other) for other in spec.beside):
+        if records and all(other in others for other in spec.beside):
             given = options.get(name, {})
             yield name, spec, given, key_of(_facts(spec, given, cells, others))
 
@@ -129,16 +129,15 @@ def _keys_of(some: Sequence[Any]) -> list[Any]:
 
 
 def _facts(
-    spec: MetricSpec, options: Mapping[str, Any], cells: list[Any], beside: Mapping[str, list[Any]]
+    spec: MetricSpec, options: Mapping[str, Any], cells: str, beside: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Everything that decides a metric's values. cells, beside: see `_keys_of`."""
+    """Everything that decides a metric's values. cells, beside: the digests of `_keys_of` the records."""
     return {
         "metric": [spec.name, spec.function, spec.source],
         "base": _base(),
         "libraries": _libraries(Path(spec.path)),
         "options": dict(options),
         "cells": cells,
-        "references": [],
         **{name: beside[name] for name in spec.beside},
     }
 
@@ -152,11 +151,5 @@ def _base() -> list[str]:
 @lru_cache
 def _libraries(path: Path) -> dict[str, str]:
     """The versions of numpy, and of scipy and scikit-learn where a metric's files import them."""
-    names = {"numpy"}
-    for file in source_files(path):
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.partition(".")[0])
-    return {name: version(_LIBRARIES[name]) for name in sorted(names & set(_LIBRARIES))}
+    names = {"numpy", *packages(path)} & set(_LIBRARIES)
+    return {name: version(_LIBRARIES[name]) for name in sorted(names)}

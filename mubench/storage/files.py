@@ -18,6 +18,8 @@ from filelock import FileLock
 
 # made once: `json.dumps` would make one for each of a hundred thousand keys
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+# What stands before and after the digest of `sealed`.
+_SEAL, _END = b', "sealed": "', b'"}'
 
 
 def key_of(facts: Any) -> str:
@@ -93,20 +95,47 @@ def open_new(path: Path) -> BinaryIO:
     return path.open("xb")
 
 
+def sealed(table: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """A table that is not empty as JSON whose last entry is the SHA-256 of the text before it.
+
+    Raises ValueError for numbers that are not finite.
+    """
+    text = json.dumps(table, indent=indent, allow_nan=False)[:-1].rstrip().encode()
+    return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + _END
+
+
+def unsealed(data: bytes, name: str = "it") -> dict[str, Any]:
+    """The table that `sealed` wrote, without its digest; ValueError if `name` is not as it was written.
+
+    What earlier versions wrote has in place of the seal the `key_of` the rest, or of the `value` that it is.
+    """
+    table: Any = json.loads(data.decode())
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} is no table")
+    text, seal, digest = data.rpartition(_SEAL)
+    if seal:
+        del table["sealed"]
+        whole = digest == hashlib.sha256(text).hexdigest().encode() + _END
+    else:
+        earlier = table.pop("sha256", None)
+        whole = earlier == key_of(table["value"] if table.keys() == {"value"} else table)
+    if not whole:
+        raise ValueError(f"{name} does not match its digest")
+    return table
+
+
 def save_json(path: Path, value: Any, *, lasting: bool = True) -> None:
     """Write plain data with their digest, for `load_json`, which finds out if they were cut short.
 
     lasting: see `write_atomic`; what can be computed again need not be.
     """
-    checked = {"value": value, "sha256": key_of(json.loads(json.dumps(value)))}
-    write_atomic(path, json.dumps(checked).encode(), lasting=lasting)
+    write_atomic(path, sealed({"value": value}), lasting=lasting)
 
 
 def load_json(path: Path) -> Any | None:
     """What `save_json` wrote, or None if there is no such file or it does not match its digest."""
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        return saved["value"] if saved["sha256"] == key_of(saved["value"]) else None
+        return unsealed(path.read_bytes())["value"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

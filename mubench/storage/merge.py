@@ -21,7 +21,7 @@ REFERENCES = "references"
 # Conflicts that an error names.
 _NAMED = 3
 # What may differ between two runs of the same cell: what it took, and where it ran.
-_PLACE = ("environment", "sha256")
+_PLACE = ("environment",)
 _TAKEN = ("seconds", "shared", "peak_memory_mib")
 
 
@@ -133,7 +133,7 @@ def _check(archive: Archive, key: str, folder: Path) -> None:
         if said.key != key:
             raise ValueError(f"it says that it is {said.key[:12]}")
         if said.method is not None:
-            outputs = Record(folder, about).outputs()
+            outputs = Record(str(folder), about).outputs()
             for name, logits in outputs.logits.items():
                 if logits.ndim != 2 or outputs.labels[name].shape != logits.shape[:1]:
                     raise ValueError(f"its logits and labels of {name} do not belong together")

@@ -7,7 +7,6 @@ leaves behind is never read as a result. Arrays are safetensors, the rest JSON; 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
@@ -27,7 +26,15 @@ from numpy.typing import NDArray
 
 from mubench.api.outputs import SETS, Outputs
 from mubench.errors import UsageError
-from mubench.storage.files import key_of, load_json, lock_file, save_json, sync_folder, write_atomic
+from mubench.storage.files import (
+    load_json,
+    lock_file,
+    save_json,
+    sealed,
+    sync_folder,
+    unsealed,
+    write_atomic,
+)
 from mubench.storage.holding import hold
 from mubench.storage.journal import recover
 
@@ -56,12 +63,7 @@ def _checked_key(key: str) -> str:
 
 def _read_about(text: bytes) -> dict[str, Any]:
     """What a record says about itself; one of DAMAGE if that is not as it was written."""
-    about: Any = json.loads(text.decode())
-    if not isinstance(about, dict):
-        raise ValueError(f"{ABOUT} is no table")
-    digest = about.pop("sha256", None)  # the first records had none
-    if digest is not None and digest != key_of(about):
-        raise ValueError(f"{ABOUT} does not match its digest")
+    about = unsealed(text, ABOUT)
     if not {*about["files"].keys()} <= {ARRAYS, WEIGHTS}:  # never a path that leads elsewhere
         raise ValueError(f"{ABOUT} names a file that no record has")
     return about
@@ -90,10 +92,15 @@ def _check_whole(folder: Path, key: str) -> None:
 
 @dataclass(frozen=True)
 class Record:
-    """One finished cell: `about` (parameters, cost, environment, log) and its arrays on disk."""
+    """One finished cell: `about` (parameters, cost, environment, log), and its arrays in a folder."""
 
-    folder: Path
+    where: str
     about: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The record's folder."""
+        return Path(self.where)
 
     def outputs(self) -> Outputs:
         """The stored outputs."""
@@ -113,8 +120,7 @@ class Record:
         return self.folder / WEIGHTS
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(NamedTuple):
     """A record that was checked. version: of its description. whole: whether its arrays were checked too."""
 
     version: tuple[int, int]
@@ -177,27 +183,31 @@ class Store:
         if not self._recovered:  # what an import that was killed has left is no record
             recover(self.root)
             self._recovered = True
-        where = self._where(key)
         try:
-            return self._checked(key, where, arrays)
+            return self._checked(key, arrays)
         except DAMAGE:
-            if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
+            if not os.path.isdir(self._where(key)):  # noqa: PTH112 - see `_where`
                 return None
         try:  # once more: another run may have been replacing it at that moment
-            return self._checked(key, where, arrays)
+            return self._checked(key, arrays)
         except DAMAGE as error:
-            self._set_aside(Path(where), error)
+            self._set_aside(self.folder(key), error)
             return None
 
-    def _checked(self, key: str, where: str, arrays: bool) -> Record:
+    def _checked(self, key: str, arrays: bool) -> Record:
         """The record; one of DAMAGE if it is not as it was written."""
-        now = os.stat(f"{where}/{ABOUT}")  # noqa: PTH116 - see `_where`
-        version = (now.st_ino, now.st_mtime_ns)
         known = self._known.get(key)
+        where = known.record.where if known else self._where(key)
+        file = f"{where}/{ABOUT}"
+        now = os.stat(file)  # noqa: PTH116 - see `_where`
+        version = (now.st_ino, now.st_mtime_ns)
         if known is None or known.version != version or (arrays and not known.whole):
-            folder = Path(where)
-            about = read_record(folder)[0] if arrays else _read_about((folder / ABOUT).read_bytes())
-            known = self._known[key] = _Known(version, Record(folder, about), arrays)
+            if arrays:
+                about = read_record(Path(where))[0]
+            else:
+                with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - see `_where`
+                    about = _read_about(opened.read())
+            known = self._known[key] = _Known(version, Record(where, about), arrays)
         return known.record
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
@@ -223,10 +233,7 @@ class Store:
         if weights is not None:
             blobs[WEIGHTS] = save({n: np.ascontiguousarray(a) for n, a in weights.items()})
         files = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
-        # as it will be read, for its digest
-        plain = json.loads(json.dumps({**about, "key": key, "files": files}, allow_nan=False))
-        text = json.dumps({**plain, "sha256": key_of(plain)}, indent=1)
-        self._place(key, {**blobs, ABOUT: text.encode()})
+        self._place(key, {**blobs, ABOUT: sealed({**about, "key": key, "files": files}, indent=1)})
 
     def adopt(self, key: str, files: Mapping[str, bytes]) -> None:
         """Take the files of a record that another store wrote, as `put` would; the caller holds its lock.

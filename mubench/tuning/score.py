@@ -35,7 +35,7 @@ class OnValidation(Record):
     @classmethod
     def of(cls, record: Record) -> OnValidation:
         """Under a key of its own: metrics of it are kept apart from those on test images."""
-        return cls(record.folder, {**record.about, "key": f"{record.about['key']} on validation"})
+        return cls(record.where, {**record.about, "key": f"{record.about['key']} on validation"})
 
     def outputs(self) -> Outputs:
         """The stored outputs without the test images."""

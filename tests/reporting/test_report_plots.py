@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 
 import matplotlib as mpl
@@ -11,8 +12,9 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from mubench.reporting import parallel
 from mubench.reporting.histograms import Histogram
-from mubench.reporting.plots import bars, confidence, labels, scatter, style
+from mubench.reporting.plots import bars, confidence, draw, labels, scatter, style
 from mubench.reporting.plots.shown import Shown
 from mubench.reporting.summary import summarise
 
@@ -257,3 +259,46 @@ def test_a_name_may_hold_a_dollar(make, scores):
         named = [t for t in figure.findobj(Text) if "$5_a$ & co" in t.get_text()]
         assert named
         assert not any(t.get_parse_math() for t in named), "it would be set as a formula"
+
+
+def test_pictures_are_the_same_on_one_core_and_on_several(sixteen, scores, monkeypatch):
+    cells = sixteen()
+    shown = Shown.of(summarise(cells), scores(cells))
+    made = []
+    for cores in (1, 2):
+        monkeypatch.setattr(parallel, "cores", lambda cores=cores: cores)
+        made.append(draw._pictures(shown, "column"))
+
+    assert made[0] == made[1]
+    assert [*made[0]] == [f"{name}.{ending}" for name in PICTURES for ending in ("png", "svg", "pdf")]
+
+
+def test_a_picture_that_a_process_could_not_draw_is_drawn_again_and_says_what_is_wrong(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    here = os.getpid()
+
+    def unless_forked(name):
+        assert os.getpid() == here
+        return style.figure(1.0)
+
+    pictures = {name: lambda name=name: unless_forked(name) for name in "abcd"}
+    assert len(draw._encoded(pictures, "screen")) == 12
+
+    def broken():
+        raise ValueError("no picture")
+
+    with pytest.raises(ValueError, match="no picture"):
+        draw._encoded({**pictures, "e": broken}, "screen")
+
+
+def test_all_files_of_a_figure_have_one_layout(sixteen, scores):
+    """It is settled before the first is written, so that none moves what the others show."""
+    with style.style("screen"):
+        figure = picture("confidence", sixteen(), scores(sixteen()))
+        style.encoded(figure, "a")
+        first = [ax.get_position().bounds for ax in figure.axes]
+        alone = picture("confidence", sixteen(), scores(sixteen()))
+        alone.draw_without_rendering()
+
+    assert first == [ax.get_position().bounds for ax in alone.axes]
+    assert figure.get_layout_engine() is None

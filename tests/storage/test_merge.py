@@ -212,9 +212,9 @@ def test_two_imports_at_once(filled, archive_of, tmp_path, same):
     else:
         assert 3 in said
         assert any("another outcome" in str(s) for s in said)
-        winner = {json.loads(c)["sha256"] for n, c in records(target).items() if n.endswith(ABOUT)}
+        winner = {json.loads(c)["sealed"] for n, c in records(target).items() if n.endswith(ABOUT)}
         sources = [
-            {json.loads(c)["sha256"] for n, c in records(s).items() if n.endswith(ABOUT)}
+            {json.loads(c)["sealed"] for n, c in records(s).items() if n.endswith(ABOUT)}
             for s in (Store(tmp_path / "a"), Store(tmp_path / "b"))
         ]
         assert winner in sources

@@ -59,7 +59,7 @@ def _panel(ax: Axes, shown: Shown, name: str, edges: NDArray[np.float64]) -> Non
     for part, colour in _SETS.items():
         ax.stairs(_density(scores[part], edges), edges, color=colour, linewidth=1.4)
     ax.set_title(name, fontsize=9 * style.scale(), pad=3)
-    ax.set_yticks([])
+    ax.yaxis.set_visible(False)
     ax.set_ylim(bottom=0)
     ax.tick_params(labelsize=8 * style.scale())
 

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mubench.reporting.classes import ClassSummary
 from mubench.reporting.histograms import Histograms
+from mubench.reporting.parallel import on_all_cores
 from mubench.reporting.plots.shown import Shown, Width
 from mubench.reporting.summary import Summary
-from mubench.storage.files import write_atomic
+from mubench.storage.files import read_folder, write_atomic, write_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,10 +122,15 @@ def _encoded(pictures: Mapping[str, Callable[[], Figure | None]], width: Width) 
     """PNG, SVG and PDF of the pictures that have something to show."""
     from mubench.reporting.plots import style
 
-    files: dict[str, bytes] = {}
-    with style.style(width):
-        for name, picture in pictures.items():
-            figure = picture()
-            if figure is not None:
-                files |= {f"{name}.{ending}": style.encode(figure, ending) for ending in style.ENDINGS}
-    return files
+    def files(name: str) -> dict[str, bytes]:
+        figure = pictures[name]()
+        return {} if figure is None else style.encoded(figure, name)
+
+    found: dict[str, bytes] = {}
+    with style.style(width), TemporaryDirectory() as place:
+        on_all_cores(lambda name: write_folder(Path(place) / name, files(name)), [*pictures])
+        for name in pictures:
+            made = Path(place) / name
+            found |= read_folder(made) if made.is_dir() else files(name)
+    order = [f"{name}.{ending}" for name in pictures for ending in style.ENDINGS]
+    return {name: found[name] for name in order if name in found}

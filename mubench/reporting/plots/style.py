@@ -89,3 +89,11 @@ def encode(drawn: Figure, ending: str) -> bytes:
     buffer = io.BytesIO()
     drawn.savefig(buffer, format=ending, metadata=_NO_DATE.get(ending))
     return buffer.getvalue()
+
+
+def encoded(drawn: Figure, name: str) -> dict[str, bytes]:
+    """The figure's files, `name` with each of `ENDINGS`; what has a layout is laid out once for all."""
+    if drawn.get_layout_engine() is not None:
+        drawn.draw_without_rendering()
+        drawn.set_layout_engine(None)
+    return {f"{name}.{ending}": encode(drawn, ending) for ending in ENDINGS}

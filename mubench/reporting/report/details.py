@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mubench.api.method import MethodSpec
@@ -13,7 +12,7 @@ from mubench.reporting.histograms import Histogram, Histograms
 from mubench.reporting.manifest import ManifestRow
 from mubench.reporting.report.chart import Floats
 from mubench.reporting.report.curves import confidences, roc_figure
-from mubench.reporting.report.markup import Markup, element, grid, join
+from mubench.reporting.report.markup import Markup, element, escaped, grid, join
 from mubench.reporting.summary import Summary
 
 # Column of cells.csv -> heading in the ledger.
@@ -113,12 +112,13 @@ def ledger(name: str, summary: Summary) -> Markup:
 
 def key(value: object) -> Markup:
     """The first digits of a key, all of them under the pointer."""
-    return element("code", str(value)[:_KEY], title=str(value))
+    text = escaped(value)
+    return Markup(f'<code title="{text}">{escaped(str(value)[:_KEY])}</code>')
 
 
 def _cost(column: str, value: Any, shared: bool) -> str:
     number = float(value)
-    if np.isnan(number):
+    if math.isnan(number):
         return "–"
     if column == "rte":
         return f"{number:,.3f}{'*' if shared else ''}"
@@ -144,7 +144,7 @@ def _logged(cells: pd.DataFrame) -> Markup | None:
 
 def _note(value: Any) -> str:
     if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.4g}"
+        return "–" if math.isnan(value) else f"{value:.4g}"
     return str(value)
 
 

@@ -15,6 +15,7 @@ from mubench.reporting.classes import ClassSummary
 from mubench.reporting.columns import AvgGap
 from mubench.reporting.plots.shown import Shown, within
 from mubench.reporting.report.chart import (
+    Scale,
     bottom_axis,
     left_axis,
     linear,
@@ -27,7 +28,7 @@ from mubench.reporting.report.chart import (
     upright,
     words,
 )
-from mubench.reporting.report.markup import Markup, element, title
+from mubench.reporting.report.markup import Markup, element, escaped, short, title
 from mubench.reporting.tables import between
 
 _WIDTH, _HEIGHT = 520.0, 400.0
@@ -98,12 +99,7 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
             ends = {"x1": x(low[i]), "x2": x(min(high[i], most)), "y1": y + 11, "y2": y + 11}
             marks.append(element("line", **ends, class_="interval"))
         if several and inside[i]:
-            marks += [
-                element(
-                    "circle", title(f"{name}, seed {s}: {v:.2f}"), cx=x(v), cy=y + 11, r=2.5, class_="seed"
-                )
-                for s, v in dots[name]
-            ]
+            marks.append(_seeds(str(name), dots[name], x, y + 11))
         marks.append(
             words(_WIDTH - 2, y + 15, f"{'▸ ' * (not inside[i])}{means[i]:.2f}", "end", class_="number")
         )
@@ -111,6 +107,15 @@ def _gap_panel(shown: Shown, rows: pd.DataFrame, gap: AvgGap) -> Markup:
     axis = bottom_axis(ticks(0, 1.04 * most), x, bottom, left, _RIGHT - 52)
     name = words((left + _RIGHT - 52) / 2, bottom + 34, f"{gap.title}, points", "middle")
     return sheet(_WIDTH, bottom + 42, f"{gap.title} of each method", *parts, axis, name)
+
+
+def _seeds(name: str, values: list[tuple[int, float]], x: Scale, y: float) -> Markup:
+    """A dot for each seed; there can be ten thousand, and a call of `element` for each takes its time."""
+    who, at = escaped(name), f'cy="{short(y)}" r="2.5" class="seed"'
+    dots = [
+        f'<circle cx="{short(x(v))}" {at}><title>{who}, seed {s}: {v:.2f}</title></circle>' for s, v in values
+    ]
+    return Markup("".join(dots))
 
 
 def _role(rows: pd.DataFrame, i: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import cache
 from typing import Any
 
 from mubench.errors import printable
@@ -37,15 +38,19 @@ def element(name: str, *children: object, **attributes: Any) -> Markup:
 
     None as an attribute leaves it out; numbers have at most two decimals.
     """
-    words = [
-        f' {key.rstrip("_").replace("_", "-")}="{_short(value)}"'
-        for key, value in attributes.items()
-        if value is not None
-    ]
-    return Markup(f"<{name}{''.join(words)}>{join(*children)}</{name}>")
+    words = [f'{_before(key)}{short(value)}"' for key, value in attributes.items() if value is not None]
+    inside = [escaped(part) for part in children if part is not None]
+    return Markup(f"<{name}{''.join(words)}>{''.join(inside)}</{name}>")
 
 
-def _short(value: Any) -> str:
+@cache
+def _before(key: str) -> str:
+    """What stands before an attribute's value."""
+    return f' {key.rstrip("_").replace("_", "-")}="'
+
+
+def short(value: Any) -> str:
+    """The value as an attribute: a number that is no integer with at most two decimals."""
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
     return escaped(value)

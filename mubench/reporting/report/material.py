@@ -122,11 +122,10 @@ def _outputs(row: ManifestRow, seed: int, store: Store) -> Outputs | None:
 
 def _machines(manifest: Manifest, store: Store) -> list[dict[str, str]]:
     """The environments of the records, each once and in the order of the table."""
-    found: dict[str, dict[str, str]] = {}
-    for record in filter(None, (store.get(key, arrays=False) for key in manifest.keys)):
-        facts = {str(k): str(v) for k, v in record.about["environment"].items() if v is not None}
-        found[repr(facts)] = facts
-    return list(found.values())
+    records = filter(None, (store.get(key, arrays=False) for key in manifest.keys))
+    alike = {repr(e): e for e in (record.about["environment"] for record in records)}
+    told = ({str(k): str(v) for k, v in e.items() if v is not None} for e in alike.values())
+    return list({repr(facts): facts for facts in told}.values())
 
 
 def _pictures(folder: Path) -> dict[str, str]:
