@@ -33,7 +33,7 @@ from mubench.api.model import ModelSpec
 from mubench.api.spec import Spec, specs_of
 from mubench.api.tracker import TrackerSpec
 from mubench.discovery.declarations import read_declarations
-from mubench.discovery.source import import_file, source_digest
+from mubench.discovery.source import import_file, keep, recall, source_digest
 from mubench.errors import UsageError, suggest_file, unknown
 from mubench.storage.files import load_json, save_json
 from mubench.version import NUMERICS, __version__
@@ -105,8 +105,11 @@ class Catalogue:
 
     def __init__(self, files: Sequence[Path] = (), cache: Path | None = None) -> None:
         self._cache = cache
+        if cache:
+            recall(cache)
         self._installed = metadata.entry_points()
         self.given = [spec for file in files for spec in load_plugin(file, cache)]
+        self._keep()
 
     @cached_property
     def methods(self) -> Found[MethodSpec]:
@@ -173,10 +176,15 @@ class Catalogue:
             for spec in specs:
                 if isinstance(spec, kind):
                     found.add(spec)
+        self._keep()
         for spec in self.given:
             if isinstance(spec, kind):
                 found.add(spec)
         return found
+
+    def _keep(self) -> None:
+        if self._cache:
+            keep(self._cache)
 
 
 def _version(package: str, noun: str, name: str) -> str:

@@ -11,10 +11,12 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from mubench.storage.files import load_json, save_json
 
 # Packages whose files are followed: what a plugin imports of them is part of it.
 FOLLOWED = (
@@ -28,6 +30,14 @@ FOLLOWED = (
 # Keywords of a declaration that decide no number.
 SILENT = ("cite", "search", "title", "better", "gap", "column")
 DECLARATIONS = ("method", "mask", "metric", "dataset", "model", "tracker")
+
+Imports = tuple[tuple[int, str], ...]
+Read = tuple[str, Imports]
+# By the SHA-256 of a file's bytes, what `_read` gives; and those of them that no memory had.
+_READ: dict[str, Read] = {}
+_NEW: set[str] = set()
+# So many files are remembered; those of mubench are about a hundred.
+_MOST = 1000
 
 
 class _Meaning(ast.NodeTransformer):
@@ -60,22 +70,47 @@ class _Meaning(ast.NodeTransformer):
         return node
 
 
-def meaning(source: bytes, name: str = "<plugin>") -> str:
-    """The source's syntax tree as text, without what decides no number; the same for every Python."""
-    return _text(_Meaning().visit(ast.parse(source, name)))
+def meaning(tree: ast.AST) -> str:
+    """A tree as text, without what decides no number, which is taken out of it; the same for every Python."""
+    return _text(_Meaning().visit(tree))
 
 
-@cache
-def _digest(source: bytes, name: str) -> bytes:
-    """SHA-256 of the meaning."""
-    return hashlib.sha256(meaning(source, name).encode()).digest()
+def _read(path: Path) -> Read:
+    """The digest of a file's meaning, and what it imports."""
+    source = path.read_bytes()
+    key = hashlib.sha256(source).hexdigest()
+    if key not in _READ:
+        tree = ast.parse(source, str(path))
+        imports = _imports(tree)
+        _READ[key] = hashlib.sha256(meaning(tree).encode()).hexdigest(), imports
+        _NEW.add(key)
+    return _READ[key]
 
 
-@cache
-def _imports(source: bytes, name: str) -> tuple[tuple[int, str], ...]:
-    """(level, dotted name) of all that the source imports, and of what it could be importing from there."""
+def recall(folder: Path) -> None:
+    """Know again what an earlier process has `keep`-ed there: to parse every plugin takes 0.2 s."""
+    for key, digest, imports in load_json(_memory(folder)) or ():
+        _READ.setdefault(key, (digest, tuple((level, name) for level, name in imports)))
+
+
+def keep(folder: Path) -> None:
+    """Save what this process knows of files, if it has parsed any; nothing where it may not write."""
+    if _NEW:
+        _NEW.clear()
+        with suppress(OSError):
+            known = [(key, *read) for key, read in _READ.items()]
+            save_json(_memory(folder), known[-_MOST:], lasting=False)
+
+
+def _memory(folder: Path) -> Path:
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # another version may see other meanings
+    return folder / f"sources-{own[:16]}.json"
+
+
+def _imports(tree: ast.AST) -> Imports:
+    """(level, dotted name) of all that a file imports, and of what it could be importing from there."""
     found: list[tuple[int, str]] = []
-    for node in ast.walk(ast.parse(source, name)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [(0, a.name) for a in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -87,8 +122,8 @@ def _imports(source: bytes, name: str) -> tuple[tuple[int, str], ...]:
 
 def packages(path: Path) -> set[str]:
     """The top-level names of what `source_files(path)` import from elsewhere."""
-    found = (_imports(file.read_bytes(), str(file)) for file in source_files(path))
-    return {name.partition(".")[0] for of_file in found for level, name in of_file if not level}
+    found = (_read(file)[1] for file in source_files(path))
+    return {name.partition(".")[0] for imports in found for level, name in imports if not level}
 
 
 def _text(node: Any) -> str:
@@ -129,7 +164,7 @@ def source_files(path: Path) -> list[Path]:
         if current in files:
             continue
         files.add(current)
-        for level, name in _imports(current.read_bytes(), str(current)):
+        for level, name in _read(current)[1]:
             near = current.parent / f"{name.replace('.', '/')}.py"
             file = file_of(name) if not level else near if near.is_file() else None
             todo += [file] if file else []
@@ -138,8 +173,8 @@ def source_files(path: Path) -> list[Path]:
 
 def source_digest(path: Path) -> str:
     """SHA-256 over the meaning of `source_files(path)`: by content, so the same wherever it is installed."""
-    parts = sorted(_digest(f.read_bytes(), str(f)) for f in source_files(path))
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    parts = sorted(_read(file)[0] for file in source_files(path))
+    return hashlib.sha256(bytes.fromhex("".join(parts))).hexdigest()
 
 
 def import_file(path: Path) -> ModuleType:

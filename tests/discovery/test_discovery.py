@@ -1,5 +1,6 @@
 """How plugins of every kind are found, cached and refused."""
 
+import ast
 import importlib
 import sys
 from importlib import metadata
@@ -8,9 +9,9 @@ import pytest
 
 import mubench.methods
 from mubench.api.method import Role
-from mubench.discovery import find
+from mubench.discovery import find, source
 from mubench.discovery.find import Catalogue, load_function, load_plugin
-from mubench.discovery.source import source_digest, source_files
+from mubench.discovery.source import keep, packages, recall, source_digest, source_files
 from mubench.errors import UsageError
 
 METHOD = """
@@ -302,3 +303,67 @@ def test_a_digest_does_not_depend_on_the_version_of_python(tmp_path):
 
     # Python 3.13 leaves empty fields out of ast.dump, 3.12 added type parameters to functions
     assert source_digest(path) == "2cddd880b07082133c6b439f6f4225bb0f16d457d594fddd3f75e60e4fe3f067"
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Call it to be a process that has read no source yet."""
+
+    def forget():
+        monkeypatch.setattr(source, "_READ", {})
+        monkeypatch.setattr(source, "_NEW", set())
+
+    forget()
+    return forget
+
+
+def test_a_source_that_was_read_before_is_not_parsed_again(tmp_path, monkeypatch, forgetful):
+    path, other = tmp_path / "one.py", tmp_path / "other.py"
+    path.write_text(NOTE)
+    other.write_text("import scipy.stats\n" + NOTE)
+    digests, names = [source_digest(path), source_digest(other)], packages(other)
+    keep(tmp_path / "cache")
+
+    forgetful()
+    monkeypatch.setattr(ast, "parse", lambda *_: pytest.fail("parsed"))
+    recall(tmp_path / "cache")
+    assert ([source_digest(path), source_digest(other)], packages(other)) == (digests, names)
+    assert "scipy" in names
+    path.write_text(other.read_text())  # the bytes count, not the name
+    assert source_digest(path) == digests[1]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"value": [["a", "b", [[0, "c"]]]], "sealed": "d"}'])
+def test_a_damaged_memory_of_sources_is_none(tmp_path, forgetful, text):
+    path = tmp_path / "one.py"
+    path.write_text(NOTE)
+    before = source_digest(path)
+    keep(tmp_path)
+    (memory,) = tmp_path.glob("sources-*.json")
+    memory.write_text(text)
+
+    forgetful()
+    recall(tmp_path)
+    assert source._READ == {}
+    assert source_digest(path) == before
+    keep(tmp_path)
+    forgetful()
+    recall(tmp_path)
+    assert len(source._READ) == 1
+
+
+def test_sources_are_kept_only_where_a_new_one_was_read(tmp_path, forgetful):
+    path = tmp_path / "one.py"
+    path.write_text(NOTE)
+    source_digest(path)
+    keep(tmp_path / "a")
+    keep(tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+    for i in range(source._MOST + 5):
+        path.write_text(f"{i}\n")
+        source_digest(path)
+    keep(tmp_path / "a")
+    forgetful()
+    recall(tmp_path / "a")
+    assert len(source._READ) == source._MOST

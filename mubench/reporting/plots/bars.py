@@ -71,18 +71,10 @@ def _panel(ax: Axes, shown: Shown, order: pd.Index[str], column: str) -> bool:
             fontsize=9 * style.scale(),
             **look,
         )
-        # An empty line that is not clipped has no extent, which upsets the layout.
-        if inside[i] and dots[i].size:
-            ax.plot(
-                dots[i],
-                [i] * dots[i].size,
-                "o",
-                color="black",
-                markersize=4,
-                mew=0.7,
-                mec="white",
-                clip_on=False,
-            )
+    at = np.concatenate([np.stack([of, np.full_like(of, i)]) for i, of in dots.items()], axis=1)
+    # An empty line that is not clipped has no extent, which upsets the layout.
+    if at.size:
+        ax.plot(*at, "o", color="black", markersize=4, mew=0.7, mec="white", clip_on=False)
     known = inside & np.isfinite(low)
     if known.any():
         ends = np.abs(np.stack([low, np.minimum(high, most)]) - means)[:, known]

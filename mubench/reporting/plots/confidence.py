@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,15 +32,12 @@ def confidence(shown: Shown) -> Figure | None:
     columns = min(style.ncols(4, 3), len(names))
     lines = math.ceil(len(names) / columns)
     figure = style.figure(1.1 + 1.35 * lines, layout="constrained")
-    panels = figure.subplots(lines, columns, sharex=True, squeeze=False).ravel()
-    for ax, name in zip(panels, names, strict=False):
-        _panel(ax, shown, name, edges)
-        if target is not None and name != target:
-            ax.stairs(_density(shown.scores[target]["forget"], edges), edges, color="black", linewidth=1)
-    for ax in panels[len(names) :]:
-        ax.remove()
-    for ax in panels[len(names) - columns : len(names)]:
-        ax.tick_params(labelbottom=True)
+    outline = None if target is None else _density(shown.scores[target]["forget"], edges)
+    for i, name in enumerate(names):
+        ax = figure.add_subplot(lines, columns, i + 1)
+        _panel(ax, shown.scores[name], edges, None if name == target else outline)
+        ax.set_title(name, fontsize=9 * style.scale(), pad=3)
+        ax.tick_params(labelsize=8 * style.scale(), labelbottom=i >= len(names) - columns)
     axis = "Log-odds of the true class: 0 is an even chance, further right is surer"
     below = style.wrapped(f"{axis}\n(images beyond the ends are in the outermost bins)", style.inches())
     figure.supxlabel(below, fontsize=10 * style.scale())
@@ -53,15 +51,22 @@ def confidence(shown: Shown) -> Figure | None:
     return figure
 
 
-def _panel(ax: Axes, shown: Shown, name: str, edges: NDArray[np.float64]) -> None:
-    scores = shown.scores[name]
-    ax.stairs(_density(scores["forget"], edges), edges, fill=True, color=style.VERMILLION, alpha=0.55)
+def _panel(
+    ax: Axes, scores: Mapping[str, Histogram], edges: NDArray[np.float64], outline: NDArray[np.float64] | None
+) -> None:
+    """One row's sets; outline: the reference's forget set."""
+    shares = {part: _density(scores[part], edges) for part in ("forget", *_SETS)}
+    ax.stairs(shares["forget"], edges, fill=True, color=style.VERMILLION, alpha=0.55)
     for part, colour in _SETS.items():
-        ax.stairs(_density(scores[part], edges), edges, color=colour, linewidth=1.4)
-    ax.set_title(name, fontsize=9 * style.scale(), pad=3)
+        ax.stairs(shares[part], edges, color=colour, linewidth=1.4)
+    if outline is not None:
+        shares["outline"] = outline
+        ax.stairs(outline, edges, color="black", linewidth=1)
+    # panels that share an axis ask each other for it again and again, which takes a third of the drawing
+    room = 0.05 * (edges[-1] - edges[0])
+    ax.set_xlim(edges[0] - room, edges[-1] + room)
+    ax.set_ylim(0, 1.05 * max(float(of.max()) for of in shares.values()) or 1.0)
     ax.yaxis.set_visible(False)
-    ax.set_ylim(bottom=0)
-    ax.tick_params(labelsize=8 * style.scale())
 
 
 def _key(target: str | None) -> list[Patch | Line2D]:
