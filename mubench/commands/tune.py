@@ -45,13 +45,14 @@ def tune_suite(
     request.store.check_writable()
     _ = request.workforce  # refused at once, as all below is before anything is trained
     folder = request.folder_for("tuning")
-    _check_no_fewer(folder / CSV, trials)
+    _check_no_fewer(folder / CSV, trials, seeds)
     kept = None if storage is None else open_storage(storage)
     choice = read(request)
     rounds = _Rounds(request, choice, trials, seeds, kept)
     check_writable(folder)
     rounds.run()
     shown = frame(rounds.studies, rounds.metrics)
+    shown["sets"] = shown["state"].map({"complete": seeds, "pruned": rounds.first}).astype("Int64")
     best = {study.spec.name: one.parameters for study in rounds.studies if (one := study.best())}
     write_atomic(folder / CSV, shown.to_csv(index=False, float_format="%.4f").encode())
     if best:
@@ -63,18 +64,24 @@ def tune_suite(
     return int((shown["state"] == "failed").any())
 
 
-def _check_no_fewer(path: Path, trials: int) -> None:
+def _check_no_fewer(path: Path, trials: int, seeds: int) -> None:
     """UsageError if the file holds a longer search, which a shorter one would be written over."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            there = Counter(line["method"] for line in csv.DictReader(file))
+            lines = [*csv.DictReader(file)]
+        there = Counter(line["method"] for line in lines)
+        sets = max((int(line.get("sets") or 0) for line in lines), default=0)  # older files do not say it
     except (OSError, ValueError, KeyError, csv.Error):  # nothing is there that could be lost
         return
     if there and (most := max(there.values())) > trials:
-        raise UsageError(
-            f"{path} holds {most} trials of {printable(max(there, key=lambda name: there[name]))}, and "
-            f"--trials {trials} would write fewer over them; name another folder with --out"
+        named = (
+            f"{most} trials of {printable(max(there, key=lambda name: there[name]))}, and --trials {trials}"
         )
+    elif sets > seeds:
+        named = f"trials on {sets} development sets, and --dev-seeds {seeds}"
+    else:
+        return
+    raise UsageError(f"{path} holds {named} would write fewer over them; name another folder with --out")
 
 
 class _Rounds:
@@ -87,6 +94,7 @@ class _Rounds:
         from mubench.tuning.study import open_studies
 
         self._request, self._choice, self._trials, self._seeds = request, choice, trials, seeds
+        self.first = max(1, seeds // 3)  # so many development sets show which trials are hopeless
         specs, left_out = tunable(choice.suite, request.catalogue, choice.names, choice.plugins)
         if left_out:
             LOG.info("without a search space, so not tuned: %s", printable(", ".join(left_out)))
@@ -108,7 +116,7 @@ class _Rounds:
 
     def run(self) -> None:
         """Run what is not over; in the first development sets' light, hopeless trials are given up."""
-        first = max(1, self._seeds // 3)
+        first = self.first
         while batch := [(study, one) for study in self.studies for one in study.ask()]:
             found, ran = self._scores([one.trial for _, one in batch], first)
             if first < self._seeds:

@@ -87,6 +87,27 @@ def test_a_shorter_search_is_not_written_over_a_longer_one(tune, home):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_search_on_fewer_sets_is_not_written_over_one_on_more(tune, home, written):
+    words = ("--set", "floor=0", "--trials", 2, "--out", "tuned", "--methods", "GA")
+    tune(*words, "--dev-seeds", 3)
+    before = {path: path.read_bytes() for path in (home / "tuned").iterdir() if path.is_file()}
+
+    code, out, err = tune(*words, "--dev-seeds", 2)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "Error: tuned/tuning.csv holds trials on 3 development sets, and --dev-seeds 2 would write fewer"
+    )
+    assert {path: path.read_bytes() for path in before} == before
+    trials = written()
+    ran = trials["state"].map({"complete": 3, "pruned": 1})
+    assert trials["sets"].equals(ran.astype(float))
+    assert tune(*words, "--dev-seeds", 3)[0] != 2
+    old = trials.reset_index().drop(columns="sets")  # as older versions wrote it
+    old.to_csv(home / "tuned" / "tuning.csv", index=False)
+    assert tune(*words, "--dev-seeds", 2)[0] != 2
+
+
 def test_what_set_gives_a_value_is_kept_and_the_rest_is_searched(tune, written):
     words = (
         "--set",
