@@ -6,6 +6,7 @@ A row without either has no facts here, so that its key says nothing of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ class Composition:
     mask: Masked | None = None
     then: Then | None = None
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Masked | Then]:
         """Those that there are, by the suite's word for them."""
         return {word: part for word, part in (("mask", self.mask), ("then", self.then)) if part is not None}
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """What decides an outcome; nothing of a plain row."""
         return {

@@ -17,7 +17,7 @@ from mubench.planning.rows import Status, TableRow, table_rows
 from mubench.planning.splits import Split, forget_indices, make_partition
 from mubench.planning.suite import EVERY, MEAN, ClassForget, Forget, Suite
 from mubench.storage.files import key_of
-from mubench.storage.store import Store
+from mubench.storage.store import Record, Store
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class Plan:
         alone: those that shared the machine while they were timed count as missing too. arrays: see
         `Store.get`; without them a record whose arrays are damaged is not found out.
         """
+        present = store.present()
+
+        def record_of(cell: Cell) -> Record | None:
+            return store.get(cell.key, arrays=arrays) if cell.key in present else None
 
         def open_(cell: Cell) -> bool:
-            record = store.get(cell.key, arrays=arrays)
+            record = record_of(cell)
             return record is None or (alone and record.about["cost"]["shared"])
 
         absent = [c for c in self.cells if c.spec is not None and open_(c)]
         needed = {c.original for c in absent if c.original}
-        originals = [
-            c
-            for c in self.cells
-            if c.spec is None and c.key in needed and store.get(c.key, arrays=arrays) is None
-        ]
+        originals = [c for c in self.cells if c.spec is None and c.key in needed and record_of(c) is None]
         return [*originals, *((replace(c, alone=True) for c in absent) if alone else absent)]
 
 

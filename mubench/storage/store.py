@@ -55,8 +55,11 @@ class UnwritableError(UsageError):
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
+_is_key = re.compile("[0-9a-f]{64}").fullmatch
+
+
 def _checked_key(key: str) -> str:
-    if not re.fullmatch("[0-9a-f]{64}", key):
+    if not _is_key(key):
         raise UsageError(f"{key[:80]!r} is no key of a record: a key is 64 hexadecimal digits")
     return key
 
@@ -180,24 +183,41 @@ class Store:
         A record that was checked before and has not been replaced since is not read again. arrays: unless
         they are wanted, only what it says of itself is read and checked.
         """
-        if not self._recovered:  # what an import that was killed has left is no record
-            recover(self.root)
-            self._recovered = True
+        self._recover()
+        where = self._where(key)
         try:
-            return self._checked(key, arrays)
+            return self._checked(key, where, arrays)
         except DAMAGE:
-            if not os.path.isdir(self._where(key)):  # noqa: PTH112 - see `_where`
+            if not os.path.isdir(where):  # noqa: PTH112 - see `_where`
                 return None
         try:  # once more: another run may have been replacing it at that moment
-            return self._checked(key, arrays)
+            return self._checked(key, where, arrays)
         except DAMAGE as error:
-            self._set_aside(self.folder(key), error)
+            self._set_aside(Path(where), error)
             return None
 
-    def _checked(self, key: str, arrays: bool) -> Record:
+    def present(self) -> set[str]:
+        """The keys that have a folder now. Whether it is a whole record, only `get` finds out.
+
+        It takes as long as some of them: to ask for ten thousand that are not there takes longer.
+        """
+        self._recover()
+        found: set[str] = set()
+        with suppress(OSError):
+            for folder in (self.root / "records").iterdir():
+                if len(folder.name) == 2:
+                    found.update(os.listdir(folder))  # noqa: PTH208 - see `_where`
+        return found
+
+    def _recover(self) -> None:
+        """Once, before anything is read: what an import that was killed has left is no record."""
+        if not self._recovered:
+            recover(self.root)
+            self._recovered = True
+
+    def _checked(self, key: str, where: str, arrays: bool) -> Record:
         """The record; one of DAMAGE if it is not as it was written."""
         known = self._known.get(key)
-        where = known.record.where if known else self._where(key)
         file = f"{where}/{ABOUT}"
         now = os.stat(file)  # noqa: PTH116 - see `_where`
         version = (now.st_ino, now.st_mtime_ns)
