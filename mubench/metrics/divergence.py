@@ -43,9 +43,11 @@ def js_bits(logits: Logits, others: Logits) -> Floats:
 def _js_bits(logits: Logits, others: Logits) -> Floats:
     log_p, log_q = log_softmax(logits), log_softmax(others)
     ratio = log_q - log_p
-    # log(p / m) = log 2 - log(1 + q / p), exactly 0 where p = q; no division, so p may underflow.
-    terms = np.exp(log_p) * (np.log(2.0) - np.logaddexp(0.0, ratio))
-    terms += np.exp(log_q) * (np.log(2.0) - np.logaddexp(0.0, -ratio))
+    # log(p / m) = log 2 - log(1 + q / p), exactly 0 where p = q; no division, so p may underflow. And
+    # log(1 + e^r) = max(r, 0) + log(1 + e^-|r|), whose last term p and q share.
+    shared = np.log1p(np.exp(-np.abs(ratio)))
+    terms = np.exp(log_p) * (np.log(2.0) - (np.maximum(ratio, 0.0) + shared))
+    terms += np.exp(log_q) * (np.log(2.0) - (np.maximum(-ratio, 0.0) + shared))
     nats = 0.5 * np.sort(terms, axis=1).sum(axis=1)
     # Rounding can leave -1e-16, or that much above 1.
     out: Floats = np.clip(nats / np.log(2.0), 0.0, 1.0)

@@ -209,6 +209,19 @@ def test_what_can_be_computed_again_does_not_wait_for_the_disk_and_a_cut_short_f
         save_json(file, {"a": 2}, lasting=False)
 
 
+def test_what_is_present_are_the_keys_of_folders_and_nothing_half_written(store, monkeypatch):
+    assert store.present() == set()
+    assert not store.root.exists()
+    keys = {"ab" * 32, "ac" * 32, "ab" + "0" * 62}
+    for key in keys:
+        store.put(key, ABOUT_IT, arrays())
+    (store.root / "records" / ".abababababababab-12345678.tmp").mkdir()
+    shutil.rmtree(store.folder("ac" * 32))
+
+    assert store.present() == keys - {"ac" * 32}
+    assert Store(store.root).present() == keys - {"ac" * 32}
+
+
 TABLES = [{"value": [{"ua": 1.5}]}, {"a": {"sealed": "no"}, "b": 'ü ", "sealed": "', "c": [1, None]}]
 
 
