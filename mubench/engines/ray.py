@@ -102,7 +102,11 @@ def _seats(
     node: Mapping[str, Any], demand: Mapping[str, float], setting: Setting, shared: Shared
 ) -> list[Seat]:
     has = node["Resources"]
-    count = int(min(has.get(name, 0) / amount + 1e-9 for name, amount in demand.items()))
-    # on a GPU a time is shared if the GPU is; on the CPU the places of a node share its memory
-    beside = max(1, count) if setting.device == "cpu" else int(1 / demand["GPU"] + 1e-9)
+    if setting.device == "cpu":
+        # they share the node's memory
+        count = beside = int(has.get("CPU", 0) / demand["CPU"] + 1e-9)
+    else:
+        # no share lies on two GPUs; and a time is shared if its GPU is
+        beside = int(1 / demand["GPU"] + 1e-9)
+        count = min(int(has.get("CPU", 0)), int(has.get("GPU", 0)) * beside)
     return [Seat(node["NodeID"], node["NodeManagerAddress"], demand, beside, shared) for _ in range(count)]

@@ -134,7 +134,13 @@ class TestRay:
 
     @pytest.mark.parametrize(
         ("has", "share", "count", "beside"),
-        [({"CPU": 32, "GPU": 8}, 1.0, 8, 1), ({"CPU": 32, "GPU": 2}, 0.3, 6, 3), ({"CPU": 32}, 1.0, 0, 1)],
+        [
+            ({"CPU": 32, "GPU": 8}, 1.0, 8, 1),
+            ({"CPU": 32, "GPU": 2}, 0.3, 6, 3),
+            ({"CPU": 32, "GPU": 3}, 0.6, 3, 1),  # and not 5: what is left of two GPUs is no share of one
+            ({"CPU": 3, "GPU": 2}, 0.5, 3, 2),
+            ({"CPU": 32}, 1.0, 0, 1),
+        ],
     )
     def test_places_of_a_node_with_gpus(self, has, share, count, beside):
         setting = SimpleNamespace(device="cuda", threads=4)

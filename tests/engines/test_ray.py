@@ -7,15 +7,23 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'mubench[ray]'")
 
+import ray
 from hard_runs import Run, is_running, wait_for
 from ray.cluster_utils import Cluster
+
+from mubench.engines._cluster import nodes
+from mubench.engines._seat import Seat, Shared
+from mubench.engines.ray import _seats
+from mubench.storage.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -167,3 +175,34 @@ def test_a_cluster_that_is_not_there_is_refused_in_one_line(run, words):
     assert said.splitlines()[-1].startswith(
         "Error: no Ray cluster answers at 127.0.0.1:1 (Connection refused)"
     )
+
+
+def test_cells_that_share_a_gpu_stand_side_by_side_and_no_more_of_them(cluster, tmp_path):
+    """Ray counts the GPUs that it is told of, so that this needs none; the actors are made for a CPU."""
+    setting = SimpleNamespace(device="cpu", threads=1)
+    node = cluster.add_node(num_cpus=4, num_gpus=1)
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        cluster.wait_for_nodes()
+        (about,) = (n for n in nodes() if n["Resources"].get("GPU"))
+        shared, demand = Shared(Store(tmp_path / "store"), setting), {"CPU": 1, "GPU": 0.5}
+        seats = _seats(about, demand, SimpleNamespace(device="cuda", threads=1), shared)
+        further = Seat(about["NodeID"], "host", demand, 2, shared)
+        assert len(seats) == 2
+
+        for seat in seats:
+            seat.ready()
+        taken = ray.available_resources()
+        waits = threading.Thread(target=further.ready)
+        waits.start()
+        waits.join(5.0)
+        assert waits.is_alive(), "a third cell has no share of the GPU"
+        seats[0].kill()
+        waits.join(60.0)
+        assert not waits.is_alive(), "it has the share of the one that ended"
+        ray.get([seat.farewell() for seat in (seats[1], further)])
+    finally:
+        ray.shutdown()
+        cluster.remove_node(node)
+
+    assert taken.get("GPU", 0.0) == 0.0
