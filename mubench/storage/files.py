@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import FileLock
+from pydantic_core import from_json
 
 # made once: `json.dumps` would make one for each of a hundred thousand keys
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -104,12 +105,20 @@ def sealed(table: Mapping[str, Any], indent: int | None = None) -> bytes:
     return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + _END
 
 
+def parsed(data: bytes) -> Any:
+    """What JSON says, in half the time that `json` takes; ValueError or RecursionError if it is none."""
+    try:
+        return from_json(data)
+    except ValueError:  # it is none; or it holds half a surrogate pair, which Python allows in a string
+        return json.loads(data.decode())
+
+
 def unsealed(data: bytes, name: str = "it") -> dict[str, Any]:
     """The table that `sealed` wrote, without its digest; ValueError if `name` is not as it was written.
 
     What earlier versions wrote has in place of the seal the `key_of` the rest, or of the `value` that it is.
     """
-    table: Any = json.loads(data.decode())
+    table = parsed(data)
     if not isinstance(table, dict):
         raise ValueError(f"{name} is no table")
     text, seal, digest = data.rpartition(_SEAL)

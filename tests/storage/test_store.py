@@ -223,10 +223,12 @@ def test_what_is_present_are_the_keys_of_folders_and_nothing_half_written(store,
 
 
 TABLES = [{"value": [{"ua": 1.5}]}, {"a": {"sealed": "no"}, "b": 'ü ", "sealed": "', "c": [1, None]}]
+# Half of a surrogate pair, as in the name of a file that is not UTF-8; more than 64 bits; many levels.
+ODD = [{"a": "\udc80"}, {"a": 1 << 200, "b": -0.0, "c": 5e-324}, {"a": json.loads("[" * 300 + "]" * 300)}]
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", TABLES + ODD)
 def test_a_seal_is_the_digest_of_the_text_before_it(table, indent):
     data = sealed(table, indent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -92,20 +93,18 @@ def ledger(name: str, summary: Summary) -> Markup:
     if cells.empty:
         return element("p", "No seed has finished.", class_="quiet")
     columns = [c for c in _LEDGER if c in cells and cells[c].notna().any()]
-    beside = ["key", "rte_shared"]
-    rows: list[list[object]] = [
-        [
-            f"seed {int(seed)}",
-            *(_cost(c, line[c], bool(line["rte_shared"])) for c in columns),
-            key(line["key"]),
-        ]
-        for seed, line in zip(cells["seed"], cells[[*columns, *beside]].to_dict("records"), strict=True)
-    ]
+    costs = {c: _costs(c, cells[c].astype(float).to_list()) for c in columns}
+    shared, star = cells["rte_shared"].eq(True), None
+    if "rte" in costs:
+        costs["rte"] = [text + "*" * slow for text, slow in zip(costs["rte"], shared, strict=True)]
+    lines = zip(cells["seed"], *costs.values(), map(key, cells["key"]), strict=True)
+    rows: list[list[object]] = [[f"seed {int(seed)}", *line] for seed, *line in lines]
     if len(rows) > 1:
         means = cells[columns].astype(float).mean()
-        rows.append(["mean", *(_cost(c, means[c], False) for c in columns), ""])
-    shared = any(cells["rte_shared"].eq(True))
-    star = element("p", "* slowed down by other work on the machine.", class_="quiet") if shared else None
+        rows.append(["mean", *(_costs(c, [means[c]])[0] for c in columns), ""])
+    star = (
+        element("p", "* slowed down by other work on the machine.", class_="quiet") if shared.any() else None
+    )
     header: list[object] = ["", *(_LEDGER[c] for c in columns), "record"]
     return join(element("h4", "Ledger"), grid(header, rows, class_="numbers"), star, _logged(cells))
 
@@ -116,15 +115,10 @@ def key(value: object) -> Markup:
     return Markup(f'<code title="{text}">{escaped(str(value)[:_KEY])}</code>')
 
 
-def _cost(column: str, value: Any, shared: bool) -> str:
-    number = float(value)
-    if math.isnan(number):
-        return "–"
-    if column == "rte":
-        return f"{number:,.3f}{'*' if shared else ''}"
-    if column == "changed":
-        return f"{100 * number:.2f}"
-    return f"{number:,.0f}"
+def _costs(column: str, numbers: Sequence[float]) -> list[str]:
+    """A column's numbers as they are shown."""
+    form, factor = {"rte": ("{:,.3f}", 1), "changed": ("{:.2f}", 100)}.get(column, ("{:,.0f}", 1))
+    return ["–" if math.isnan(n) else form.format(factor * n) for n in numbers]
 
 
 def _logged(cells: pd.DataFrame) -> Markup | None:
