@@ -217,6 +217,7 @@ def test_what_is_present_are_the_keys_of_folders_and_nothing_half_written(store,
         store.put(key, ABOUT_IT, arrays())
     (store.root / "records" / ".abababababababab-12345678.tmp").mkdir()
     shutil.rmtree(store.folder("ac" * 32))
+    (store.root / "records" / "aa").write_text("no folder")
 
     assert store.present() == keys - {"ac" * 32}
     assert Store(store.root).present() == keys - {"ac" * 32}
