@@ -126,8 +126,10 @@ def _found(rows: Sequence[ManifestRow], store: Store, arrays: bool) -> dict[str,
 
 def _records(row: ManifestRow, store: Store, arrays: bool) -> dict[int, Record]:
     """Seed -> the row's record, if it is in the store; by seed."""
-    keys = sorted(row.keys.items())
-    records = {seed: record for seed, key in keys if (record := store.get(key, arrays=arrays))}
+    seeds = sorted(row.keys)
+    keys = [row.keys[seed] for seed in seeds]
+    given = [store.get(key) for key in keys] if arrays else store.get_all(keys)
+    records = {seed: record for seed, record in zip(seeds, given, strict=True) if record}
     for seed, record in records.items():
         if record.about["method"] is None:
             raise UsageError(f"{row.name}, seed {seed}: its key is that of an original model")
@@ -214,8 +216,11 @@ def row_histograms(manifest: Manifest, store: Store, folder: Path) -> Histograms
     All seeds together; none where every class is forgotten in turn, which has no picture of them.
     """
     keys = {row.name: list(row.keys.values()) for row in manifest.rows if row.keys}
-    kept = histograms.load(keys, folder)
-    found = {name: histograms_of(of_row, store) or kept.get(name) for name, of_row in keys.items()}
+    kept, present = histograms.load(keys, folder), store.present()
+    found = {
+        name: (histograms_of(of_row, store) if present.issuperset(of_row) else None) or kept.get(name)
+        for name, of_row in keys.items()
+    }
     return {name: parts for name, parts in found.items() if parts is not None}
 
 

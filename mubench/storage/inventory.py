@@ -20,6 +20,7 @@ KINDS = {
     "data": "datasets as arrays",
     "splits": "which images were for what",
     "metrics": "numbers computed from records",
+    "said": "what many records say, in one file",
     "logs": "what cells printed",
     "failures": "why cells failed",
     "timings": "what cells took",
@@ -41,7 +42,7 @@ JOBS = "jobs"
 # Folders in which everything is on its way.
 _PASSING = (IMPORTS, JOBS)
 # Kinds whose files hold their own digest.
-DIGESTED = ("metrics", "failures", "timings", "rates", "specs")
+DIGESTED = ("metrics", "said", "failures", "timings", "rates", "specs")
 # Kind -> raises, saying what is wrong, if the file or folder is not as it was written.
 Checks = Mapping[str, Callable[[Path], object]]
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from mubench.api.outputs import SETS, Outputs
 from mubench.errors import UsageError
 from mubench.storage.files import (
+    key_of,
     load_json,
     lock_file,
     save_json,
@@ -39,6 +40,8 @@ from mubench.storage.holding import hold
 from mubench.storage.journal import recover
 
 ABOUT, ARRAYS, WEIGHTS = "record.json", "outputs.safetensors", "weights.safetensors"
+# From so many records on, one file that holds what all of them say is worth its place.
+MANY = 100
 
 
 def default_store() -> Path:
@@ -184,7 +187,8 @@ class Store:
         they are wanted, only what it says of itself is read and checked.
         """
         self._recover()
-        where = self._where(key)
+        known = self._known.get(key)
+        where = known.record.where if known else self._where(key)
         try:
             return self._checked(key, where, arrays)
         except DAMAGE:
@@ -195,6 +199,21 @@ class Store:
         except DAMAGE as error:
             self._set_aside(Path(where), error)
             return None
+
+    def get_all(self, keys: Sequence[str]) -> list[Record | None]:
+        """As `get` of each, without arrays. What many say is kept together, to be read at once next time."""
+        if len(keys) < MANY:
+            return [self.get(key, arrays=False) for key in keys]
+        place = key_of(list(keys))
+        kept = {k: (tuple(version), about) for k, version, about in self.cached_json("said", place) or ()}
+        for key, (version, about) in kept.items():
+            self._known.setdefault(key, _Known(version, Record(self._where(key), about), False))
+        found = [self.get(key, arrays=False) for key in keys]
+        if None not in found:
+            said = [(key, *self._known[key][:2]) for key in keys]
+            if any(key not in kept or kept[key][0] != version for key, version, _ in said):
+                self.save_json("said", place, [(key, version, record.about) for key, version, record in said])
+        return found
 
     def present(self) -> set[str]:
         """The keys that have a folder now, to ask for many; whether it is a whole record, `get` finds out."""

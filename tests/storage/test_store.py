@@ -14,7 +14,7 @@ import pytest
 
 from mubench.api.outputs import SETS
 from mubench.errors import UsageError
-from mubench.storage.files import key_of, load_json, open_new, save_json, sealed, unsealed, write_atomic
+from mubench.storage.files import key_of, load_json, open_new, save_json, write_atomic
 from mubench.storage.store import ABOUT, ARRAYS, WEIGHTS, Store, default_store
 
 KEY = "ab" + "0" * 62
@@ -207,67 +207,6 @@ def test_what_can_be_computed_again_does_not_wait_for_the_disk_and_a_cut_short_f
         os.truncate(file, size)
         assert load_json(file) is None
         save_json(file, {"a": 2}, lasting=False)
-
-
-def test_what_is_present_are_the_keys_of_folders_and_nothing_half_written(store, monkeypatch):
-    assert store.present() == set()
-    assert not store.root.exists()
-    keys = {"ab" * 32, "ac" * 32, "ab" + "0" * 62}
-    for key in keys:
-        store.put(key, ABOUT_IT, arrays())
-    (store.root / "records" / ".abababababababab-12345678.tmp").mkdir()
-    shutil.rmtree(store.folder("ac" * 32))
-    (store.root / "records" / "aa").write_text("no folder")
-
-    assert store.present() == keys - {"ac" * 32}
-    assert Store(store.root).present() == keys - {"ac" * 32}
-
-
-TABLES = [{"value": [{"ua": 1.5}]}, {"a": {"sealed": "no"}, "b": 'ü ", "sealed": "', "c": [1, None]}]
-# Half of a surrogate pair, as in the name of a file that is not UTF-8; more than 64 bits; many levels.
-ODD = [{"a": "\udc80"}, {"a": 1 << 200, "b": -0.0, "c": 5e-324}, {"a": json.loads("[" * 300 + "]" * 300)}]
-
-
-@pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize("table", TABLES + ODD)
-def test_a_seal_is_the_digest_of_the_text_before_it(table, indent):
-    data = sealed(table, indent)
-
-    whole = json.loads(data)
-    text = data[: data.rindex(b', "sealed"')]
-    assert whole == {**table, "sealed": hashlib.sha256(text).hexdigest()}
-    assert json.loads(text + b"}") == table
-    assert unsealed(data) == table
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_whatever_is_changed_in_a_sealed_table_is_noticed(table):
-    data = sealed(table)
-
-    for i in range(len(data)):
-        with pytest.raises(ValueError, match=r"."):
-            unsealed(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :])
-        with pytest.raises(ValueError, match=r"."):
-            unsealed(data[:i])
-    with pytest.raises(ValueError, match="nothing does not match its digest"):
-        unsealed(json.dumps(table).encode(), "nothing")
-
-
-def test_what_earlier_versions_wrote_is_read(store, kept):
-    """They wrote the `key_of` the rest, or of a value, in place of the seal."""
-    about = json.loads((kept / ABOUT).read_bytes())
-    del about["sealed"]
-    (kept / ABOUT).write_text(json.dumps({**about, "sha256": key_of(about)}, indent=1), encoding="utf-8")
-    file = store.root / "metrics" / f"{KEY}.json"
-    file.parent.mkdir()
-    file.write_text(json.dumps({"value": [1.5], "sha256": key_of([1.5])}), encoding="utf-8")
-
-    assert store.get(KEY).about == about
-    assert store.cached_json("metrics", KEY) == [1.5]
-    file.write_text(json.dumps({"value": [2.5], "sha256": key_of([1.5])}), encoding="utf-8")
-    assert store.cached_json("metrics", KEY) is None
-    (kept / ABOUT).write_text(json.dumps({**about, "sha256": key_of([])}), encoding="utf-8")
-    assert store.get(KEY) is None
 
 
 def test_keys_say_what_decides_the_outcome():
