@@ -19,7 +19,7 @@ from mubench.planning.device import resolve_precision
 from mubench.planning.plan import Plan
 from mubench.planning.rows import Status
 from mubench.reporting import doctor_text, formats, results
-from mubench.reporting.cells import cells_frame, hardware
+from mubench.reporting.cells import cells_frame, environments, hardware
 from mubench.reporting.columns import Columns
 from mubench.reporting.doctor import FEWEST_METHODS, FEWEST_SEEDS, Replicate, diagnose
 from mubench.reporting.floor_check import FEWEST_RETRAINS, FloorCheck, check_floor
@@ -142,7 +142,7 @@ def _summary(manifest: Manifest, request: Request, kept: Kept | None = None) -> 
     manifest = manifest.model_copy(update={"metrics": options, "columns": []})
     manifest = manifest.with_columns(Columns.of(metrics.values()))
     summary = summarise(cells_frame(manifest, request.store, metrics, kept), manifest.shown)
-    return summary, hardware(manifest, request.store)
+    return summary, hardware(manifest, environments(manifest, request.store))
 
 
 def _read(folder: Path, own: Plan, request: Request) -> tuple[Summary, list[str]]:

@@ -18,7 +18,7 @@ from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
 from mubench.planning.rows import Status
 from mubench.reporting import formats, results
-from mubench.reporting.cells import cells_frame, hardware, row_histograms
+from mubench.reporting.cells import cells_frame, environments, hardware, row_histograms
 from mubench.reporting.columns import Columns
 from mubench.reporting.fit import fitted
 from mubench.reporting.kept import Kept, kept_cells
@@ -82,7 +82,8 @@ def computed(
             f"nothing to render of {printable(manifest.title)!r}: the store has none of its records and "
             f"{source} none of its numbers; `mubench run` makes them"
         )
-    manifest = manifest.model_copy(update={"hardware": hardware(manifest, store)})
+    found = environments(manifest, store)
+    manifest = manifest.model_copy(update={"hardware": hardware(manifest, found)})
     report = make_report(
         cells,
         caption=manifest.title,
@@ -91,6 +92,7 @@ def computed(
         margin=manifest.margin,
         look=look,
         timed_apart=manifest.timed_apart,
+        environments=found.each,
     )
     return manifest, report
 

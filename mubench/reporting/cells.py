@@ -224,15 +224,27 @@ def row_histograms(manifest: Manifest, store: Store, folder: Path) -> Histograms
     return {name: parts for name, parts in found.items() if parts is not None}
 
 
-def hardware(manifest: Manifest, store: Store) -> list[str]:
+class Environments(NamedTuple):
+    """What the records say of where they were made, each once and in their order; whole: none is missing."""
+
+    each: list[Mapping[str, Any]]
+    whole: bool
+
+
+def environments(manifest: Manifest, store: Store) -> Environments:
+    """Those of the manifest's records."""
+    records = [store.get(key, arrays=False) for key in manifest.keys]
+    alike = {repr(e): e for e in (record.about["environment"] for record in records if record)}
+    return Environments([*alike.values()], None not in records)
+
+
+def hardware(manifest: Manifest, found: Environments) -> list[str]:
     """A line for each kind of machine and set of versions that the records were made on.
 
     Where records are missing, also the lines that the manifest has of them.
     """
-    records = [store.get(key, arrays=False) for key in manifest.keys]
-    lines = dict.fromkeys(manifest.hardware if None in records else ())
-    for record in filter(None, records):
-        e = record.about["environment"]
+    lines = dict.fromkeys(() if found.whole else manifest.hardware)
+    for e in found.each:
         where = f", {e['threads']} thread(s) per cell" if e["device"] == "cpu" else ""
         lines[
             f"Made on: {e['hardware']} ({e['device']}{where}), Python {e['python']}, "

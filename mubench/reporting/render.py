@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,7 +26,7 @@ class Report:
     """The summary of some cells and the table made of it: everything that is printed or drawn.
 
     differences: those from Retrain, see `differences.differences`. below: the lines below the legend.
-    look: how the table is printed.
+    look: how the table is printed. environments: what is known of where the cells ran, each once.
     """
 
     summary: Summary | ClassSummary
@@ -33,6 +34,7 @@ class Report:
     caption: str
     below: Sequence[str]
     look: tables.Look
+    environments: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def table(self) -> tables.Table:
@@ -55,6 +57,7 @@ def make_report(
     margin: float = 1.0,
     look: tables.Look | None = None,
     timed_apart: Sequence[str] = (),
+    environments: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Summarise the cells once and make their table.
 
@@ -63,7 +66,8 @@ def make_report(
     they are. With a column `class`, the class forgotten, they make one table with a block per class.
     columns: those that the metrics declare; unless given, of the installed ones. margin: the difference
     from Retrain in points that the suite calls equal. look: how the table is printed. timed_apart: the rows
-    whose times were taken on another machine than the reference's: they are no share of its.
+    whose times were taken on another machine than the reference's: they are no share of its. environments:
+    those that the records say they were made in.
 
     Raises ValueError unless exactly one row has the role "reference".
     """
@@ -73,7 +77,7 @@ def make_report(
     apart = differences.differences(summary, margin)
     reference = summary.reference if isinstance(summary, Summary) else summary.mean.reference
     below = [*differences.legend(apart, reference, margin), *notes]
-    return Report(summary, apart, caption, below, look or tables.Look())
+    return Report(summary, apart, caption, below, look or tables.Look(), environments)
 
 
 def _part_times(summary: Summary | ClassSummary, rows: Sequence[str]) -> None:

@@ -261,8 +261,8 @@ def test_a_name_may_hold_a_dollar(make, scores):
         assert not any(t.get_parse_math() for t in named), "it would be set as a formula"
 
 
-def test_pictures_are_the_same_on_one_core_and_on_several(sixteen, scores, monkeypatch):
-    cells = sixteen()
+def test_pictures_are_the_same_on_one_core_and_on_several(published, scores, monkeypatch):
+    cells = published
     shown = Shown.of(summarise(cells), scores(cells))
     made = []
     for cores in (1, 2):
@@ -291,13 +291,13 @@ def test_a_picture_that_a_process_could_not_draw_is_drawn_again_and_says_what_is
         draw._encoded({**pictures, "e": broken}, "screen")
 
 
-def test_all_files_of_a_figure_have_one_layout(sixteen, scores):
+def test_all_files_of_a_figure_have_one_layout(published, scores):
     """It is settled before the first is written, so that none moves what the others show."""
     with style.style("screen"):
-        figure = picture("confidence", sixteen(), scores(sixteen()))
+        figure = picture("confidence", published, scores(published))
         style.encoded(figure, "a")
         first = [ax.get_position().bounds for ax in figure.axes]
-        alone = picture("confidence", sixteen(), scores(sixteen()))
+        alone = picture("confidence", published, scores(published))
         alone.draw_without_rendering()
 
     assert first == [ax.get_position().bounds for ax in alone.axes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def gather(
         histograms,
         _methods(manifest, store, methods),
         _feature_map(manifest, store),
-        _machines(manifest, store),
+        _machines(report.environments),
         _pictures(folder / "plots"),
     )
 
@@ -120,11 +120,9 @@ def _outputs(row: ManifestRow, seed: int, store: Store) -> Outputs | None:
     return record.outputs() if record else None
 
 
-def _machines(manifest: Manifest, store: Store) -> list[dict[str, str]]:
+def _machines(environments: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The environments of the records, each once and in the order of the table."""
-    records = filter(None, (store.get(key, arrays=False) for key in manifest.keys))
-    alike = {repr(e): e for e in (record.about["environment"] for record in records)}
-    told = ({str(k): str(v) for k, v in e.items() if v is not None} for e in alike.values())
+    told = ({str(k): str(v) for k, v in e.items() if v is not None} for e in environments)
     return list({repr(facts): facts for facts in told}.values())
 
 
