@@ -9,6 +9,7 @@ import click
 from mubench.commands.completion import complete_suite
 from mubench.commands.console import make_console
 from mubench.commands.options import open_store, options
+from mubench.commands.uncollected import uncollected
 
 
 @click.command("render")
@@ -29,6 +30,7 @@ from mubench.commands.options import open_store, options
     help="Plots of 8 inches, or as wide as a paper's page (6.75) or column (3.25).",
 )
 @options("plugin profile store data-root out wide")
+@uncollected()
 def command(columns: str | None, style: str, wide: bool, **chosen: Any) -> None:
     """Make tables and plots of a suite or folder, training nothing."""
     from mubench.commands.render import read_look, render_again

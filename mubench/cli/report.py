@@ -10,6 +10,7 @@ import click
 from mubench.commands.completion import complete_suite
 from mubench.commands.console import make_console
 from mubench.commands.options import FilePath, open_store, options
+from mubench.commands.uncollected import uncollected
 
 
 @click.command("report")
@@ -20,6 +21,7 @@ from mubench.commands.options import FilePath, open_store, options
     type=FilePath(path_type=Path, dir_okay=False),
     help="The file.  [default: report.html in the folder of the results]",
 )
+@uncollected()
 def command(**chosen: Any) -> None:
     """Write one HTML file about a suite or folder, training nothing.
 

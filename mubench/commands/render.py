@@ -12,7 +12,6 @@ import pandas as pd
 
 from mubench.api.metric import MetricSpec
 from mubench.commands.request import PUBLISHED, Request, prepare
-from mubench.commands.uncollected import uncollected
 from mubench.discovery.find import Catalogue
 from mubench.discovery.suites import suite_files
 from mubench.errors import UsageError, printable
@@ -160,7 +159,6 @@ def read_look(columns: str | None, compact: bool, wide: bool) -> Look:
     return Look(names, compact, wide=wide)
 
 
-@uncollected()
 def render_again(
     target: str,
     *,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mubench.commands.render import computed, find_results, place_for
-from mubench.commands.uncollected import uncollected
 from mubench.errors import UsageError, printable
 from mubench.reporting.cells import row_histograms
 from mubench.storage.files import write_atomic
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 FILE = "report.html"
 
 
-@uncollected()
 def write_report(
     target: str,
     *,

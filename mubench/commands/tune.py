@@ -73,15 +73,14 @@ def _check_no_fewer(path: Path, trials: int, seeds: int) -> None:
         sets = max((int(line.get("sets") or 0) for line in lines), default=0)  # older files do not say it
     except (OSError, ValueError, KeyError, csv.Error):  # nothing is there that could be lost
         return
-    if there and (most := max(there.values())) > trials:
-        named = (
-            f"{most} trials of {printable(max(there, key=lambda name: there[name]))}, and --trials {trials}"
-        )
+    longest, most = max(there.items(), key=lambda item: item[1], default=("", 0))
+    if most > trials:
+        clash = f"{most} trials of {printable(longest)}, and --trials {trials}"
     elif sets > seeds:
-        named = f"trials on {sets} development sets, and --dev-seeds {seeds}"
+        clash = f"trials on {sets} development sets, and --dev-seeds {seeds}"
     else:
         return
-    raise UsageError(f"{path} holds {named} would write fewer over them; name another folder with --out")
+    raise UsageError(f"{path} holds {clash} would write fewer over them; name another folder with --out")
 
 
 class _Rounds:

@@ -98,12 +98,11 @@ def _lowest(value: float, along: Floats, unit: Floats, root: Floats, seeds: int)
     errors = np.sqrt(covariances @ np.einsum("si,sj->ijs", root, root).reshape(-1, len(root)))
     # the sums in the first axis: a maximum over a short last one takes several times as long
     shift, slope = (np.ascontiguousarray(of.T) for of in (noise @ root.T / errors, (unit - 1.0) / errors))
+    # and always the same memory: to be given new one takes longer than the sums do
     own, sums = np.sqrt((root**2).sum(axis=1)), np.empty_like(slope)
 
     def rejected(gap: float) -> bool:
-        np.multiply(
-            gap, slope, out=sums
-        )  # into the same memory: to be given new one takes longer than to add
+        np.multiply(gap, slope, out=sums)
         simulated = np.add(sums, shift, out=sums).max(axis=0)
         return bool(np.mean(simulated >= ((along - gap) / own).max()) < LOWER)
 
