@@ -26,7 +26,6 @@ from mubench.planning.suite import find
 from mubench.reporting.manifest import read_manifest
 from mubench.storage.holding import held, store_lock
 from mubench.storage.inventory import Kind, size_of, take_stock
-from mubench.storage.journal import recover
 from mubench.storage.merge import REFERENCES
 from mubench.storage.store import ABOUT, Store
 
@@ -59,7 +58,7 @@ def prune_store(store: Store, wanted: Wanted, console: Console, *, dry_run: bool
 
     Raises UsageError where nobody can be asked, or the store cannot be written.
     """
-    recover(store.root)
+    store.settle()
     with working_console().status("looking at what suites need"):
         needs = needs_of(store, wanted.suites, wanted.plugins)
         verdict = _judge(store, needs, wanted)

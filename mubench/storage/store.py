@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from mubench.api.outputs import SETS, Outputs
@@ -42,6 +42,8 @@ from mubench.storage.journal import recover
 ABOUT, ARRAYS, WEIGHTS = "record.json", "outputs.safetensors", "weights.safetensors"
 # From so many records on, one file that holds what all of them say is worth its place.
 MANY = 100
+# The ending of a record's folder while another takes its place.
+_OLD = ".old"
 
 
 def default_store() -> Path:
@@ -94,6 +96,15 @@ def _check_whole(folder: Path, key: str) -> None:
         raise ValueError(f"the record came damaged: {error}") from None
     if about["key"] != key or {p.name for p in folder.iterdir()} != {*about["files"], ABOUT}:
         raise ValueError("what came is not the cell's record")
+
+
+def _settle(old: Path, folder: Path) -> None:
+    """Let a record that was being replaced go if another is in its place, else put it back there."""
+    if folder.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        with suppress(OSError):  # there was none
+            old.rename(folder)
 
 
 @dataclass(frozen=True)
@@ -186,7 +197,7 @@ class Store:
         A record that was checked before and has not been replaced since is not read again. arrays: unless
         they are wanted, only what it says of itself is read and checked.
         """
-        self._recover()
+        self.settle()
         known = self._known.get(key)
         where = known.record.where if known else self._where(key)
         try:
@@ -217,18 +228,27 @@ class Store:
 
     def present(self) -> set[str]:
         """The keys that have a folder now, to ask for many; whether it is a whole record, `get` finds out."""
-        self._recover()
+        self.settle()
         found: set[str] = set()
         for folder in (self.root / "records").glob("??"):
             with suppress(OSError):  # it is none, or it has just gone
                 found.update(os.listdir(folder))  # noqa: PTH208 - see `_where`
         return found
 
-    def _recover(self) -> None:
-        """Once, before anything is read: what an import that was killed has left is no record."""
-        if not self._recovered:
-            recover(self.root)
-            self._recovered = True
+    def settle(self) -> None:
+        """Once, before anything is read: what an import that was killed has left is no record.
+
+        And a record that was being replaced when its writer was killed is put back.
+        """
+        if self._recovered:
+            return
+        recover(self.root)
+        self._recovered = True
+        for old in (self.root / "records").glob(f".*{_OLD}"):
+            with suppress(*DAMAGE, Timeout):  # its writer is alive, or nobody may write here
+                key = read_record(old)[0]["key"]
+                with self.lock(key).acquire(timeout=0):
+                    _settle(old, self.folder(key))
 
     def _checked(self, key: str, where: str, arrays: bool) -> Record:
         """The record; one of DAMAGE if it is not as it was written."""
@@ -281,18 +301,20 @@ class Store:
         """Write a record's files under a temporary name and rename them. check: as `adopt` does."""
         folder = self.folder(key)
         scratch = self.root / "records" / f".{key[:16]}-{uuid.uuid4().hex[:8]}.tmp"
+        old = scratch.with_suffix(_OLD)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             scratch.mkdir()
             for left in scratch.parent.glob(f".{key[:16]}-*"):  # by a run that was killed: its lock is ours
-                if left != scratch:
+                if left.suffix == _OLD:
+                    _settle(left, folder)
+                elif left != scratch:
                     shutil.rmtree(left, ignore_errors=True)
             for name, blob in files.items():
                 write_atomic(scratch / name, blob)
             if check:
                 _check_whole(scratch, key)
             sync_folder(scratch)
-            old = scratch.with_suffix(".old")
             if folder.is_dir():  # timed anew, or damaged in a way that only its reader noticed
                 folder.rename(old)
             scratch.rename(folder)
@@ -304,7 +326,7 @@ class Store:
             ) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-            shutil.rmtree(scratch.with_suffix(".old"), ignore_errors=True)
+            _settle(old, folder)
         self.forget_failure(key)
 
     def put_failure(self, key: str, reason: str) -> None:
